@@ -1,0 +1,54 @@
+# `make demo` and `make test` do all their own set-up on a fresh machine: Python 3.11, git, make.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo repro test browser check format venv lock
+
+demo: venv ## the whole pipeline on the built-in model and the sample data
+	$(BIN)/bluepencil repro
+	@echo
+	@$(BIN)/bluepencil gate || test $$? -eq 3
+	@echo
+	@echo "Verdict as data:   metrics/gate.json    (dvc metrics show, dvc exp show)"
+	@echo "The founder's page: reports/founder.html"
+	@echo "What the data is like: data/validate/report.html"
+	@echo "Open the study:    .venv/bin/bluepencil study open"
+
+repro: venv ## run what changed
+	$(BIN)/bluepencil repro
+
+test: venv browser ## all tests
+	$(BIN)/python -m pytest -n 2
+
+# The ballot page is tested in a real Chromium: the machine's own, else Debian's package, else Playwright's.
+browser: venv
+	@command -v chromium chromium-browser google-chrome >/dev/null \
+	|| { apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1 \
+	|| $(BIN)/python -m playwright install chromium
+
+check: venv ## lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config pyproject.toml
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+venv: .venv/installed
+
+# torch first and alone, with its own dependencies: what build it is (CPU or CUDA) is up to pip's
+# settings on the machine. All the rest is named to the last package in the lock.
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+lock: ## rewrite requirements.lock from what is installed
+	$(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed 's/+cpu$$//' > requirements.lock.new
+	mv requirements.lock.new requirements.lock

@@ -1,0 +1,16 @@
+"""Blue Pencil: from editors' preference pairs to a release decision you can defend.
+
+One stage of `dvc.yaml` is one module of this package. `stages.core` decides,
+`stages.adapters` talks to heavy libraries, the stage modules read and write.
+"""
+
+import importlib.util
+import sys
+
+if sys.version_info < (3, 11) or importlib.util.find_spec("pydantic") is None:
+    # DVC runs `python` from PATH, not the interpreter it was installed for.
+    sys.exit(
+        f"bluepencil: {sys.executable} lacks Blue Pencil's packages (Python 3.11 or newer is needed).\n"
+        "Run `source .venv/bin/activate` first (`make venv` builds it), "
+        "or use `make repro` or `.venv/bin/bluepencil repro`."
+    )

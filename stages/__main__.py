@@ -1,0 +1,5 @@
+"""`python -m stages` is `bluepencil`."""
+
+from stages.cli.app import main
+
+main()

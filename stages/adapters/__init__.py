@@ -1,0 +1,1 @@
+"""The only modules that import heavy libraries, one library per file."""

@@ -1,0 +1,110 @@
+"""Loads tokenizers and models from a folder: safetensors only, no remote code, one runtime for all stages."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.core.base_manifest import MANIFEST
+from stages.errors import ModelError
+from stages.io import read_json, sha256_file
+from stages.params import RuntimeParams
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+def load_tokenizer(folder: Path, *, place: str | None = None) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a checkpoint; ModelError where it cannot render a conversation or end one."""
+    from transformers import AutoTokenizer
+
+    where = place or str(folder)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{where}: the tokenizer cannot be loaded ({_first_line(error)})") from error
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"{where}: the tokenizer has no chat template, so prompts cannot be rendered for the model; "
+            "use an instruction-tuned checkpoint, or add its chat_template.jinja"
+        )
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"{where}: the tokenizer has no EOS token, so a completion has no end; set one")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token  # padding is masked everywhere, its id never matters
+    return tokenizer
+
+
+def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreTrainedModel":
+    """The base (`policy` None), or the policy (an adapter, or a full checkpoint), in eval mode."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    use_threads(runtime)
+    full_policy = policy is not None and not (policy / ADAPTER_CONFIG).exists()
+    folder = policy if policy is not None and full_policy else base
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=getattr(torch, runtime.dtype),
+            attn_implementation=runtime.attn_implementation,
+            device_map={"": runtime.device} if runtime.device == "cuda" else None,
+            **_quantization(runtime),
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: the model cannot be loaded ({_first_line(error)})") from error
+    if policy is not None:
+        _check_belongs(base, policy)
+    if policy is not None and not full_policy:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(policy), local_files_only=True)
+    model.eval()
+    return model
+
+
+def use_threads(runtime: RuntimeParams) -> None:
+    """Fix the device and the thread count: sums over another number of threads may differ in the last bit."""
+    import torch
+
+    if runtime.device == "cuda" and not torch.cuda.is_available():
+        raise ModelError(
+            "runtime.device is cuda, but no CUDA device is here; set cpu (`bluepencil size default`)"
+        )
+    if torch.get_num_threads() != runtime.n_threads:
+        torch.set_num_threads(runtime.n_threads)
+
+
+def base_sha256(base: Path) -> str:
+    """What `models/base` is, as one hash: that of its manifest, which holds the hash of every file."""
+    return sha256_file(base / MANIFEST)
+
+
+def _check_belongs(base: Path, policy: Path) -> None:
+    trained_on = read_json(policy / "manifest.json").get("base_sha256")
+    if trained_on != base_sha256(base):
+        raise ModelError(f"{policy}: was trained on another base than {base}; run `dvc repro train`")
+
+
+def _quantization(runtime: RuntimeParams) -> dict[str, Any]:
+    if runtime.quantization == "none":
+        return {}
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    return {
+        "quantization_config": BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=getattr(torch, runtime.dtype),
+        )
+    }
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

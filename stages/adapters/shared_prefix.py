@@ -1,0 +1,191 @@
+"""Runs both completions of a pair in one row, so that their common prompt is run once.
+
+TRL lays a batch of B pairs out as 2B rows, `[prompt | chosen]` and `[prompt | rejected]`, and asks
+the model for per-token log-probs (`fused_lm_head=True`). `add_shared_prefix` answers that call from
+B rows instead:
+
+    tokens     prompt[:-1]  | last chosen...  | last rejected...
+    positions  0 .. p-2     | p-1 ..          | p-1 ..            (each branch restarts)
+    attention  causal, and the branches do not see each other
+
+The last prompt token opens each branch, so every label has a predictor of its own. The LM head runs
+only where there is a label. The answer has TRL's shape, so every loss and metric of TRL's works on it.
+"""
+
+import types
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from stages.progress import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Attention classes that take a ready-made mask of any shape.
+MASKABLE = {"sdpa", "eager"}
+
+
+class SharedRows(NamedTuple):
+    """B shared rows of L tokens and where their labels stand in TRL's 2B rows of T tokens."""
+
+    input_ids: torch.Tensor  # (B, L)
+    position_ids: torch.Tensor  # (B, L)
+    branch: torch.Tensor  # (B, L): 0 prompt, 1 chosen, 2 rejected, -1 padding
+    source: torch.Tensor  # (N, 2): row and position in (B, L) of each label's predictor
+    target: torch.Tensor  # (N, 2): row and position in (2B, T - 1), TRL's shifted grid
+    labels: torch.Tensor  # (N,)
+
+
+def share_prefix(input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> SharedRows:
+    """Lay TRL's right-padded 2B rows (chosen first) out as B rows; `labels` is -100 outside completions."""
+    n_pairs = input_ids.shape[0] // 2
+    n_prompt = (labels != -100).int().argmax(dim=1).tolist()
+    n_total = attention_mask.sum(dim=1).tolist()
+    rows, positions, branches, source, target = [], [], [], [], []
+    for pair in range(n_pairs):
+        start = n_prompt[pair]
+        parts = [input_ids[pair, : start - 1]]
+        position = [torch.arange(start - 1)]
+        branch = [torch.zeros(start - 1, dtype=torch.long)]
+        offset = start - 1
+        for number, row in ((1, pair), (2, pair + n_pairs)):
+            n_branch = (
+                n_total[row] - start
+            )  # labels of this branch; its tokens are `last` and all but the final label
+            parts.append(input_ids[row, start - 1 : n_total[row] - 1])
+            position.append(torch.arange(start - 1, n_total[row] - 1))
+            branch.append(torch.full((n_branch,), number))
+            steps = torch.arange(n_branch)
+            source.append(torch.stack([torch.full_like(steps, pair), steps + offset], dim=1))
+            target.append(torch.stack([torch.full_like(steps, row), steps + start - 1], dim=1))
+            offset += n_branch
+        rows.append(torch.cat(parts))
+        positions.append(torch.cat(position))
+        branches.append(torch.cat(branch))
+    device = input_ids.device
+    all_targets = torch.cat(target).to(device)
+    return SharedRows(
+        input_ids=_pad(rows, int(input_ids[0, 0])).to(device),
+        position_ids=_pad(positions, 0).to(device),
+        branch=_pad(branches, -1).to(device),
+        source=torch.cat(source).to(device),
+        target=all_targets,
+        labels=labels[all_targets[:, 0], all_targets[:, 1] + 1],
+    )
+
+
+def branch_mask(position_ids: torch.Tensor, branch: torch.Tensor, *, window: int | None) -> torch.Tensor:
+    """(B, 1, L, L), True where a query may look: backwards, in its own branch or the prompt, within `window`.
+
+    Distance is counted in positions, not in places of the row, so a sliding window means what it meant in
+    TRL's layout. Padding looks at itself, lest a softmax over nothing be NaN.
+    """
+    order = torch.arange(branch.shape[1], device=branch.device)
+    backwards = order[:, None] >= order[None, :]
+    same = (branch[:, None, :] == branch[:, :, None]) | (branch[:, None, :] == 0)
+    allowed = backwards & same & (branch[:, :, None] >= 0) & (branch[:, None, :] >= 0)
+    if window is not None:
+        allowed &= position_ids[:, :, None] - position_ids[:, None, :] < window
+    allowed |= torch.eye(branch.shape[1], dtype=torch.bool, device=branch.device)
+    return allowed[:, None]
+
+
+def add_shared_prefix(model: PreTrainedModel) -> bool:
+    """Patch `model`, after TRL's `add_fused_lm_head`, to answer fused calls from shared rows.
+
+    Returns False, with a message, where the model's attention cannot take the mask: it then keeps
+    TRL's two rows a pair.
+    """
+    reason = why_not(model)
+    if reason is not None:
+        say(f"two rows a pair: {reason}")
+        return False
+    fused_forward: Callable[..., Any] = model.forward
+
+    def forward(
+        self: PreTrainedModel,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        fused_lm_head: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        if not fused_lm_head:
+            return fused_forward(input_ids=input_ids, attention_mask=attention_mask, labels=labels, **kwargs)
+        if input_ids is None or attention_mask is None or labels is None:
+            raise TypeError("a fused call needs input_ids, attention_mask and labels")
+        rows = share_prefix(input_ids, attention_mask, labels)
+        masks = _masks(self, rows)
+
+        def keep_labelled(
+            _module: Any, _args: Any, output: BaseModelOutputWithPast
+        ) -> BaseModelOutputWithPast:
+            output.last_hidden_state = output.last_hidden_state[rows.source[:, 0], rows.source[:, 1]][None]
+            return output
+
+        hook = self.base_model.register_forward_hook(keep_labelled)
+        try:
+            output = fused_forward(
+                input_ids=rows.input_ids,
+                attention_mask=masks,
+                position_ids=rows.position_ids,
+                shift_labels=rows.labels[None],
+                fused_lm_head=True,
+                **kwargs,
+            )
+        finally:
+            hook.remove()
+        shape = (input_ids.shape[0], input_ids.shape[1] - 1)
+        for name in ("log_probs", "entropy", "log_sum_sq_probs", "mean_logits", "is_top1"):
+            per_label = getattr(output, name)
+            if per_label is not None:
+                setattr(output, name, _scatter(per_label[0], rows.target, shape))
+        output.label_mask = labels[:, 1:] != -100
+        return output
+
+    model.forward = types.MethodType(forward, model)
+    return True
+
+
+def why_not(model: PreTrainedModel) -> str | None:
+    """The reason why `model` cannot run shared rows, or None."""
+    config = model.config.get_text_config()
+    if config._attn_implementation not in MASKABLE:
+        return f"attention {config._attn_implementation!r} takes no ready-made mask"
+    layer_types = set(getattr(config, "layer_types", None) or {"full_attention"})
+    if not layer_types <= {"full_attention", "sliding_attention"}:
+        return f"layers of type {sorted(layer_types)} carry state from token to token"
+    if getattr(config, "output_router_logits", False):
+        return "a mixture of experts balances its load over rows"
+    return None
+
+
+def _masks(model: PreTrainedModel, rows: SharedRows) -> Any:
+    config = model.config.get_text_config()
+    window = getattr(config, "sliding_window", None)
+    full = _as_attention_wants(model, branch_mask(rows.position_ids, rows.branch, window=None))
+    layer_types = set(getattr(config, "layer_types", None) or ())
+    if window is None or layer_types == {"full_attention"}:
+        return full
+    sliding = _as_attention_wants(model, branch_mask(rows.position_ids, rows.branch, window=window))
+    if layer_types > {"sliding_attention"}:  # a mixed model picks by the layer's type
+        return {"full_attention": full, "sliding_attention": sliding}
+    return sliding
+
+
+def _as_attention_wants(model: PreTrainedModel, mask: torch.Tensor) -> torch.Tensor:
+    if model.config.get_text_config()._attn_implementation == "sdpa":
+        return mask
+    additive = torch.zeros(mask.shape, dtype=model.dtype, device=mask.device)
+    return additive.masked_fill(~mask, torch.finfo(model.dtype).min)
+
+
+def _scatter(values: torch.Tensor, target: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    return values.new_zeros(shape).index_put((target[:, 0], target[:, 1]), values)
+
+
+def _pad(rows: list[torch.Tensor], value: int) -> torch.Tensor:
+    return torch.nn.utils.rnn.pad_sequence([row.cpu() for row in rows], batch_first=True, padding_value=value)

@@ -1,0 +1,30 @@
+"""Stage `base_model`: one pinned, hashed safetensors checkpoint with its chat template.
+
+Reads the source that `base_model.source` names; writes `models/base/` and its manifest.
+"""
+
+from stages import paths
+from stages.core.base_manifest import MANIFEST
+from stages.io import replacing_folder, write_json
+from stages.params import load_params
+from stages.progress import say
+from stages.shell import run_stage
+
+
+def main() -> None:
+    """Build `models/base`."""
+    params = load_params().base_model
+
+    from stages.adapters.base_model import build_base_model
+
+    with replacing_folder(paths.BASE_MODEL) as folder:
+        manifest = build_base_model(params, folder)
+        write_json(folder / MANIFEST, manifest)
+    say(
+        f"base_model: {manifest.name}, {manifest.n_parameters / 1e6:.0f} M parameters, "
+        f"licence {manifest.licence}"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

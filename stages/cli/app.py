@@ -1,0 +1,37 @@
+"""`bluepencil`: what people type. Stages are run by DVC and take no options."""
+
+import sys
+
+import typer
+
+from stages.cli import data, pipeline, study
+from stages.cli.compare import compare
+from stages.cli.gate import gate
+from stages.errors import BluePencilError
+from stages.shell import be_quiet_and_offline
+
+app = typer.Typer(
+    name="bluepencil",
+    help="From editors' preference pairs to a release decision you can defend.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+app.command(context_settings=PASS_ON)(pipeline.repro)
+app.command(context_settings=PASS_ON)(pipeline.exp)
+app.command()(pipeline.size)
+app.command()(gate)
+app.command()(compare)
+app.add_typer(data.app, name="data", help="Check preference pairs.")
+app.add_typer(study.app, name="study", help="Run the editor-blind study.")
+
+
+def main() -> None:
+    """Run a command; a user's mistake becomes its message and its exit code."""
+    be_quiet_and_offline()
+    try:
+        app()
+    except BluePencilError as error:
+        print(f"bluepencil: {error}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,81 @@
+"""`bluepencil repro`, `exp` and `size`: DVC with the right interpreter, and parameters by size."""
+
+import os
+import subprocess
+import sys
+from enum import StrEnum
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stages.errors import InputError
+from stages.io import read_text, write_text
+from stages.params import PARAMS_FILE, load_params, parse_params
+
+SIZES = Path("sizes")
+
+
+class Size(StrEnum):
+    """The sizes that `sizes/` describes."""
+
+    gpu = "gpu"
+    default = "default"
+
+
+def repro(context: typer.Context) -> None:
+    """Run `dvc repro` with this environment's Python; arguments are passed on."""
+    load_params()
+    run_dvc(["repro", *context.args])
+
+
+def exp(context: typer.Context) -> None:
+    """Run `dvc exp ...` with this environment's Python, e.g. `bluepencil exp run -S train.beta=0.3`."""
+    load_params()
+    run_dvc(["exp", *context.args])
+
+
+def run_dvc(arguments: list[str]) -> None:
+    """Run DVC so that `python` in a stage's command is the interpreter running now; exit as DVC does."""
+    binaries = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": os.pathsep.join([binaries, os.environ.get("PATH", "")])}
+    sys.exit(
+        subprocess.run([sys.executable, "-m", "dvc", *arguments], env=environment, check=False).returncode
+    )
+
+
+def size(name: Annotated[Size, typer.Argument(help="gpu or default")]) -> None:
+    """Write the keys of `sizes/<name>.yaml` into params.yaml, comments kept; DVC sees ordinary parameters."""
+    changed = with_overrides(
+        read_text(PARAMS_FILE), read_text(SIZES / f"{name.value}.yaml"), place=name.value
+    )
+    write_text(PARAMS_FILE, changed)
+    typer.echo(f"params.yaml now has size {name.value}; see what changed with `git diff params.yaml`")
+
+
+def with_overrides(params_text: str, overrides_text: str, *, place: str) -> str:
+    """`params_text` with the keys of `overrides_text` set. InputError for a key that is not there already."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 120
+    params = yaml.load(params_text)
+    # loaded alike, so that 5.0e-6 stays 5.0e-6: YAML 1.1 reads 5e-06 as text
+    _override(params, yaml.load(overrides_text), [f"sizes/{place}.yaml"])
+    stream = StringIO()
+    yaml.dump(params, stream)
+    parse_params(YAML(typ="safe").load(stream.getvalue()), place=f"params.yaml at size {place}")
+    return stream.getvalue()
+
+
+def _override(target: Any, overrides: Any, trail: list[str]) -> None:
+    for key, value in overrides.items():
+        here = [*trail, key]
+        if key not in target:
+            raise InputError(f"{'.'.join(here)}: params.yaml has no such key; correct its spelling")
+        if isinstance(value, dict) and isinstance(target[key], dict):
+            _override(target[key], value, here)
+        else:
+            target[key] = value

@@ -1,0 +1,145 @@
+"""A comparison of variants, put together for a terminal and for a page."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stages.core.intervals import Interval
+from stages.core.paired_variants import NotComparable, PairedDifference
+from stages.core.variants import Variant, differing_params, on_the_frontier
+from stages.core.verdicts import GATE_NAMES, StoredVerdict
+
+HEADER = ("rank", "variant", "selection", "accuracy", "win rate", "drop", "tokens", "overall", "frontier")
+NOT_THERE = "–"
+
+
+class Pairing(NamedTuple):
+    """Two variants: the second's difference to the first, on pairs and on questions."""
+
+    first: str
+    second: str
+    accuracy: PairedDifference | NotComparable
+    knowledge: PairedDifference | NotComparable
+
+
+class Choice(NamedTuple):
+    """The best-ranked variant's held-out accuracy, alone and as the best of all looks."""
+
+    name: str
+    n_looks: int
+    k: int
+    n: int
+    plain: Interval
+    corrected: Interval
+
+
+class Comparison(NamedTuple):
+    """Variants in their rank, what differs, the choice, and pairs of variants."""
+
+    variants: list[Variant]
+    n_looks: int
+    choice: Choice | None
+    pairings: list[Pairing]
+
+
+def format_comparison(comparison: Comparison) -> str:
+    """All of it as text for a terminal."""
+    parts = [
+        align([HEADER, *table_rows(comparison.variants)]),
+        params_text(comparison.variants),
+        "\n".join(choice_lines(comparison)),
+        *("\n".join(pairing_lines(pairing)) for pairing in comparison.pairings),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def table_rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
+    """One row a variant, under HEADER; percent with the 95 % range."""
+    frontier = on_the_frontier(variants)
+    return [
+        (
+            str(rank),
+            one.name,
+            f"{percent(one.selection.accuracy)} of {one.selection.n}" if one.selection else NOT_THERE,
+            *(gate_cell(getattr(one.gates, name) if one.gates else None) for name in GATE_NAMES),
+            f"{one.mean_n_tokens:.0f}" if one.mean_n_tokens is not None else NOT_THERE,
+            one.gates.overall.state if one.gates else NOT_THERE,
+            "*" if one.name in frontier else "",
+        )
+        for rank, one in enumerate(variants, start=1)
+    ]
+
+
+def gate_cell(verdict: StoredVerdict | None) -> str:
+    """A gate's number with its range, n and state."""
+    if verdict is None:
+        return NOT_THERE
+    if verdict.value is None or verdict.low is None or verdict.high is None:
+        return verdict.state
+    between = f"{percent(verdict.low)} to {percent(verdict.high)}"
+    return f"{percent(verdict.value)} ({between}; n {verdict.n}) {verdict.state}"
+
+
+def params_text(variants: Sequence[Variant]) -> str:
+    """The parameters that differ, one row a variant, or a sentence where none does."""
+    rows = params_rows(variants)
+    return align(rows) if len(rows[0]) > 1 else "No parameter differs."
+
+
+def params_rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
+    """A header and one row a variant, with the parameters that differ."""
+    differing = differing_params(variants)
+    return [("variant", *differing), *zip((one.name for one in variants), *differing.values(), strict=True)]
+
+
+def choice_lines(comparison: Comparison) -> list[str]:
+    """How often the held-out pairs were looked at, and what that does to the best variant's interval."""
+    choice = comparison.choice
+    lines = [f"The held-out pairs have been scored {comparison.n_looks} times (variants that scored them)."]
+    if choice is None:
+        return lines
+    return [
+        *lines,
+        f"{choice.name} ranks first by selection accuracy: held out {choice.k} of {choice.n} = "
+        f"{percent(choice.k / choice.n)}, 95 % {interval(choice.plain)}.",
+        f"Had it been picked by the held-out pairs as the best of {choice.n_looks}, only "
+        f"{interval(choice.corrected)} could be claimed (Bonferroni over the looks).",
+    ]
+
+
+def pairing_lines(pairing: Pairing) -> list[str]:
+    """The paired differences of two variants, as sentences."""
+    lines = [f"{pairing.second} against {pairing.first}, on the same items:"]
+    for label, result in (("held-out accuracy", pairing.accuracy), ("right answers", pairing.knowledge)):
+        if isinstance(result, NotComparable):
+            lines.append(f"  {label}: not compared. {result.sentence}")
+            continue
+        lines.append(
+            f"  {label}: {points(result.difference)} points "
+            f"(95 % {points(result.low)} to {points(result.high)}; n {result.n}; "
+            f"only {pairing.second} right {result.only_second}, only {pairing.first} right "
+            f"{result.only_first}; McNemar exact p {result.p_mcnemar:.3g})"
+        )
+    return lines
+
+
+def align(rows: Sequence[Sequence[str]]) -> str:
+    """Columns of equal width, a rule under the first row."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def percent(share: float) -> str:
+    """A share with one decimal."""
+    return f"{share * 100:.1f} %"
+
+
+def points(difference: float) -> str:
+    """A difference of shares in points, always with its sign."""
+    return f"{difference * 100:+.1f}"
+
+
+def interval(ends: Interval) -> str:
+    """Both ends in percent."""
+    return f"{percent(ends.low)} to {percent(ends.high)}"

@@ -1,0 +1,40 @@
+"""A pair as token ids, and the order in which pairs are scored."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from stages.core.hashing import hex_digest
+
+
+class RenderedPair(NamedTuple):
+    """Token ids of one pair. Both completions include their end-of-turn tokens."""
+
+    pair_id: str
+    prompt_ids: list[int]
+    chosen_ids: list[int]
+    rejected_ids: list[int]
+
+    @property
+    def n_row_tokens(self) -> int:
+        """Tokens of the prompt and both completions."""
+        return len(self.prompt_ids) + len(self.chosen_ids) + len(self.rejected_ids)
+
+    @property
+    def n_longest_tokens(self) -> int:
+        """Tokens of the prompt and the longer completion: what `max_length` bounds."""
+        return len(self.prompt_ids) + max(len(self.chosen_ids), len(self.rejected_ids))
+
+
+def render_sha256(pair: RenderedPair) -> str:
+    """Hash of the token ids: two stages that agree on it scored the same thing."""
+    return hex_digest(*(" ".join(map(str, ids)) for ids in pair[1:]))
+
+
+def similar_length_batches(pairs: Sequence[RenderedPair], *, batch_size: int) -> Iterator[list[RenderedPair]]:
+    """Batches of pairs of similar length, longest first; the same pairs always give the same batches.
+
+    Longest first, so that a batch that does not fit in memory is the first one.
+    """
+    ordered = sorted(pairs, key=lambda pair: (-pair.n_row_tokens, pair.pair_id))
+    for start in range(0, len(ordered), batch_size):
+        yield ordered[start : start + batch_size]

@@ -1,0 +1,106 @@
+"""Studies of known truth: what a design can show, and whether the interval keeps its promise.
+
+A prompt has its own share p_i for the policy, drawn from a Beta around the true rate; editors judge
+it independently. The Beta's spread is set by `agreement`, the intraclass correlation of decided
+judgements (1 / (a + b + 1)); a judgement is a tie with probability `tie_rate`, whatever p_i.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from stages.core.hashing import seed
+
+Points = NDArray[np.int64]  # [n_studies, n_prompts], 0 to 2 per editor
+
+
+class Truth(NamedTuple):
+    """A world to simulate; `win_rate` counts ties as half."""
+
+    win_rate: float
+    tie_rate: float
+    agreement: float
+
+
+class Bounds(NamedTuple):
+    """Estimate and interval of every simulated study."""
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+class Rates(NamedTuple):
+    """How often each verdict falls, as shares of the simulated studies; `width` is high - low."""
+
+    literal: float
+    failed: float
+    inconclusive: float
+    passed: float
+    confirmed: float
+    covered: float
+    width: float
+
+
+def decided_rate(truth: Truth) -> float:
+    """The policy's share among decided judgements that gives `win_rate` with ties half."""
+    share = (truth.win_rate - truth.tie_rate / 2) / (1 - truth.tie_rate)
+    if not 0 < share < 1:
+        raise ValueError(f"a win rate of {truth.win_rate} is impossible with {truth.tie_rate} ties")
+    return share
+
+
+def simulate_points(truth: Truth, *, n_studies: int, n_prompts: int, n_editors: int, salt: str) -> Points:
+    """Each prompt's points in each of `n_studies`; equal arguments give equal draws."""
+    draw = np.random.default_rng(seed("simulation", salt, repr(tuple(truth)), str(n_prompts), str(n_editors)))
+    share = decided_rate(truth)
+    shape = (n_studies, n_prompts)
+    if truth.agreement > 0:
+        size = 1 / truth.agreement - 1
+        p = draw.beta(share * size, (1 - share) * size, shape)
+    else:
+        p = np.full(shape, share)
+    n_ties = draw.binomial(n_editors, truth.tie_rate, shape)
+    wins = draw.binomial(n_editors - n_ties, p)
+    return 2 * wins + n_ties
+
+
+def bounds_of(points: Points, *, n_editors: int, z: float) -> Bounds:
+    """`estimate_winrate` of every study at once; a test holds the two together."""
+    n_prompts = points.shape[1]
+    means = points / (2 * n_editors)
+    value = means.mean(axis=1)
+    # exact zero where all prompts agree: compare the whole numbers
+    flat = (points == points[:, :1]).all(axis=1)
+    variance = np.where(flat, 1.0, means.var(axis=1, ddof=1) / n_prompts)
+    n_eff = np.minimum(value * (1 - value) / variance, n_prompts * n_editors)
+    t = stats.t.isf(stats.norm.sf(z), n_prompts - 1)
+    n_star = np.where(flat, float(n_prompts), n_eff * (z / t) ** 2)
+    centre = (value + z * z / (2 * n_star)) / (1 + z * z / n_star)
+    half = z / (1 + z * z / n_star) * np.sqrt(value * (1 - value) / n_star + (z / (2 * n_star)) ** 2)
+    return Bounds(value, np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1))
+
+
+def verdict_rates(
+    points: Points, truth: Truth, *, n_editors: int, z: float, min_share: float, chance: float
+) -> Rates:
+    """How often the win-rate gate says what, and how often the interval holds the truth."""
+    bounds = bounds_of(points, n_editors=n_editors, z=z)
+    total = points.sum(axis=1)
+    whole = 2 * n_editors * points.shape[1]
+    literal = total > round(min_share * whole, 9)
+    failed = bounds.high < min_share
+    confirmed = ~failed & literal & (bounds.low > min_share)
+    passed = ~failed & ~confirmed & literal & (bounds.low > chance)
+    covered = (bounds.low <= truth.win_rate) & (truth.win_rate <= bounds.high)
+    return Rates(
+        literal=float(literal.mean()),
+        failed=float(failed.mean()),
+        inconclusive=float((~failed & ~confirmed & ~passed).mean()),
+        passed=float(passed.mean()),
+        confirmed=float(confirmed.mean()),
+        covered=float(covered.mean()),
+        width=float((bounds.high - bounds.low).mean()),
+    )

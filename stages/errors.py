@@ -1,0 +1,31 @@
+"""Every error Blue Pencil raises for a user's mistake, as one tree.
+
+A message names the place, the rule, what came and the way out. The shell prints it
+without a traceback and exits with `exit_code`; anything else is a bug and shows its traceback.
+"""
+
+
+class BluePencilError(Exception):
+    """Base of all errors that a user can mend."""
+
+    exit_code = 2
+
+
+class ParamsError(BluePencilError):
+    """`params.yaml` breaks a rule."""
+
+
+class InputError(BluePencilError):
+    """A file the pipeline reads is missing, unreadable or breaks a rule."""
+
+
+class ModelError(BluePencilError):
+    """A checkpoint or tokenizer cannot be used as it is."""
+
+
+class RuntimeCheckError(BluePencilError):
+    """A run stopped itself, because going on would have produced a wrong number."""
+
+
+class StudyError(BluePencilError):
+    """The blind study's files, seal or ballots do not fit together."""

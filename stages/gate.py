@@ -1,0 +1,58 @@
+"""Gate: a verdict per gate and overall.
+
+Reads the five metrics files and the hash of the texts, writes metrics/gate.json. A failed gate is
+a result, not an error; `bluepencil gate` is what fails a job. A number that cannot be used makes
+its gate invalid.
+"""
+
+from stages import paths
+from stages.core.documents import parse_capability, parse_evidence, parse_winrate, require_evidence
+from stages.core.evidence import AccuracyEvidence, DataEvidence, SplitEvidence
+from stages.core.facts import gather_data_facts
+from stages.core.gate import (
+    judge_accuracy,
+    judge_capability,
+    judge_winrate,
+    summarize_gates,
+)
+from stages.io import sha256_file, write_json
+from stages.limits import exact_limits
+from stages.metrics_files import EVIDENCE, read_documents
+from stages.params import load_params
+from stages.shell import run_stage
+
+N_HASH_DIGITS = 12  # also of a study's id, see core/seal.py
+
+
+def main() -> None:
+    """Judge the three gates and write the verdicts with the hashes of what they rest on."""
+    params = load_params()
+    limits = exact_limits(params.limits)
+    documents = read_documents()
+
+    facts = gather_data_facts(
+        require_evidence(documents["validate"], "validate", DataEvidence),
+        require_evidence(documents["split"], "split", SplitEvidence),
+        n_holdout=params.split.n_holdout,
+        study_id=present_study_id(),
+    )
+    accuracy = judge_accuracy(
+        parse_evidence(documents["accuracy"], "holdout", AccuracyEvidence),
+        facts,
+        limits=limits.accuracy,
+    )
+    winrate = judge_winrate(parse_winrate(documents["winrate"]), facts, limits=limits.winrate)
+    capability = judge_capability(parse_capability(documents["capability"]), facts, limits=limits.capability)
+
+    evidence = {name: sha256_file(path)[:N_HASH_DIGITS] for name, path in EVIDENCE.items() if path.is_file()}
+    gates = summarize_gates(accuracy=accuracy, winrate=winrate, capability=capability)
+    write_json(paths.GATE_METRICS, {"gate": {**gates, "evidence": evidence}})
+
+
+def present_study_id() -> str | None:
+    """The id that a study of the present texts must carry; None where there are no texts."""
+    return sha256_file(paths.BLIND_ITEMS)[:N_HASH_DIGITS] if paths.BLIND_ITEMS.is_file() else None
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,71 @@
+"""Stage `generate@<model>`: the completions of base or policy to the fresh prompts.
+
+Reads one model and the prompts; writes `data/generate/<model>.jsonl`. Both models get the same
+settings and the same seed for the same prompt, and the same clean-up afterwards.
+"""
+
+import sys
+
+from stages import paths
+from stages.core.generation import FinishReason, Generation, clean_completion
+from stages.core.hashing import hex_digest, seed
+from stages.core.pairs import Prompt
+from stages.core.subset import first_rows
+from stages.io import dump_json, read_jsonl, write_jsonl
+from stages.params import load_params
+from stages.shell import model_argument, run_stage
+
+
+def main() -> None:
+    """Answer every prompt with the model named on the command line."""
+    model_name = model_argument(sys.argv)
+    params = load_params()
+    settings = params.generate
+    prompts = first_rows(
+        read_jsonl(paths.VALIDATED_PROMPTS, Prompt), settings.n_prompts, key="generate.n_prompts"
+    )
+    seeds = [seed(str(settings.seed), prompt.prompt_id) for prompt in prompts]
+    settings_sha256 = hex_digest(dump_json(settings.model_dump()), dump_json(params.runtime.model_dump()))
+
+    from stages.adapters.checkpoint import load_model, load_tokenizer
+    from stages.adapters.generation import generate_completions
+    from stages.adapters.rendering import render_prompt
+
+    tokenizer = load_tokenizer(paths.BASE_MODEL)
+    policy = paths.POLICY_MODEL if model_name == "policy" else None
+    model = load_model(paths.BASE_MODEL, policy, params.runtime)
+    completions = generate_completions(
+        model,
+        tokenizer,
+        [render_prompt(tokenizer, prompt.prompt) for prompt in prompts],
+        seeds,
+        max_new_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        batch_size=settings.batch_size,
+        label=f"generate, {model_name}",
+    )
+    rows = []
+    for prompt, prompt_seed, raw in zip(prompts, seeds, completions, strict=True):
+        finish_reason: FinishReason = "eos" if raw.ended else "length"
+        cleaned = clean_completion(raw.text, finish_reason=finish_reason)
+        rows.append(
+            Generation(
+                prompt_id=prompt.prompt_id,
+                prompt=prompt.prompt,
+                completion=cleaned.text,
+                raw_completion=raw.text,
+                n_tokens=raw.n_tokens,
+                finish_reason=finish_reason,
+                removed_role_tags=cleaned.removed_role_tags,
+                trimmed=cleaned.trimmed,
+                seed=prompt_seed,
+                settings_sha256=settings_sha256,
+                synthetic=prompt.synthetic,
+            )
+        )
+    write_jsonl(paths.generations(model_name), rows)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,61 @@
+"""Stage `holdout`: the reward margin of every scored held-out and selection pair.
+
+Reads `models/policy`, the split and the base's log-probs; writes `data/holdout/margins.jsonl`.
+Renders and batches exactly as `reference` did, so an untouched policy gives margins of zero.
+"""
+
+from typing import Literal
+
+from stages import paths
+from stages.core.margins import margin_row
+from stages.core.pairs import SplitPair
+from stages.core.reference import match_reference
+from stages.core.splitting import split_sha256
+from stages.core.subset import first_rows
+from stages.io import read_jsonl, write_jsonl
+from stages.params import load_params
+from stages.shell import run_stage
+
+
+def main() -> None:
+    """Score the selection and holdout pairs under the policy."""
+    params = load_params()
+    selection = read_jsonl(paths.SELECTION_PAIRS, SplitPair)
+    holdout = read_jsonl(paths.HOLDOUT_PAIRS, SplitPair)
+    parts: dict[Literal["selection", "holdout"], list[SplitPair]] = {
+        "selection": first_rows(selection, params.size.n_selection_scored, key="size.n_selection_scored"),
+        "holdout": first_rows(holdout, params.size.n_holdout_scored, key="size.n_holdout_scored"),
+    }
+    split_hash = split_sha256(holdout)
+
+    from stages.adapters.checkpoint import load_model, load_tokenizer
+    from stages.adapters.reference_table import read_reference
+    from stages.adapters.rendering import render_pairs
+    from stages.adapters.scoring import prepare_for_scoring, score_pairs
+
+    tokenizer = load_tokenizer(paths.BASE_MODEL)
+    reference = read_reference(paths.REFERENCE_LOGPS)
+    model = load_model(paths.BASE_MODEL, paths.POLICY_MODEL, params.runtime)
+    prepare_for_scoring(model)
+    rows = []
+    for part, pairs in parts.items():
+        rendered = render_pairs(tokenizer, pairs, max_length=params.runtime.max_length)
+        base_rows = match_reference(rendered, reference)
+        scored = score_pairs(
+            model,
+            rendered,
+            pad_token_id=tokenizer.pad_token_id,
+            batch_size=params.runtime.score_batch_size,
+            label=f"holdout, {part}",
+        )
+        rows += [
+            margin_row(
+                pair, part, base_row, *scored[pair.pair_id], beta=params.train.beta, split_sha256=split_hash
+            )
+            for pair, base_row in zip(pairs, base_rows, strict=True)
+        ]
+    write_jsonl(paths.MARGINS, rows)
+
+
+if __name__ == "__main__":
+    run_stage(main)

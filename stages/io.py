@@ -1,0 +1,197 @@
+"""The only reader and writer of JSON, JSONL, CSV and Parquet.
+
+Equal content gives equal bytes: sorted keys, UTF-8, no NaN, a newline at the end.
+Every file is written beside its place and renamed, so nobody ever reads half of one.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from stages.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = TypeVar("Row", bound=BaseModel)
+
+N_ERRORS_SHOWN = 5
+
+
+def dump_json(value: object, *, indent: int | None = None) -> str:
+    """The one spelling of a JSON value: sorted keys, real characters, NaN refused (ValueError)."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path in `path`'s folder that takes its place only if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would follow the file into the cache
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its place only if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                file.chmod(0o666 & ~_umask())
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text in one step."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Mapping[str, Any] | BaseModel) -> None:
+    """Write one JSON document, indented, for people and `dvc metrics`."""
+    write_text(path, dump_json(_plain(value), indent=2) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[BaseModel | Mapping[str, Any]]) -> None:
+    """Write one JSON object per line, in the given order."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(dump_json(_plain(row)) + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV table that DVC can plot."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def write_parquet(path: Path, table: "pa.Table") -> None:
+    """Write an Arrow table as one Parquet file."""
+    import pyarrow.parquet as pq
+
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_parquet(path: Path) -> "pa.Table":
+    """Read one Parquet file; InputError where it is missing or is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    _must_be_file(path)
+    try:
+        return pq.read_table(path)
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error}); build it again") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one JSON object; InputError where it is missing, broken or no object."""
+    value = _parse(read_text(path), str(path))
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: a JSON object was expected, came {type(value).__name__}")
+    return value
+
+
+def read_record(path: Path, model: type[Row]) -> Row:
+    """Read one JSON object as `model`."""
+    try:
+        return model.model_validate(read_json(path))
+    except ValidationError as error:
+        raise InputError(f"{path}: {_first_problem(error)}") from error
+
+
+def read_jsonl(path: Path, model: type[Row]) -> list[Row]:
+    """Read every line as `model`; InputError lists the first lines that do not fit."""
+    rows: list[Row] = []
+    problems: list[str] = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(model.model_validate(_parse(line, f"line {number}")))
+        except ValidationError as error:
+            problems.append(f"line {number}: {_first_problem(error)}")
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        shown = "\n  ".join(problems[:N_ERRORS_SHOWN])
+        raise InputError(f"{path}: {len(problems)} lines do not fit {model.__name__}\n  {shown}")
+    return rows
+
+
+def read_text(path: Path) -> str:
+    """Read UTF-8 text; InputError where it is missing, a folder or not UTF-8."""
+    _must_be_file(path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, PermissionError) as error:
+        raise InputError(f"{path}: not readable as UTF-8 text ({error})") from error
+
+
+def _must_be_file(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, a file was expected")
+    if not path.exists():
+        raise InputError(f"{path}: no such file; check the path, or run `dvc repro` if a stage makes it")
+
+
+def _parse(text: str, place: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{place}: not valid JSON ({error})") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
+
+
+def _plain(value: Mapping[str, Any] | BaseModel) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the row"
+    return f"{place}: {first['msg']}, came {first['input']!r:.80}"
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,60 @@
+"""Stage `reference`: the base's per-token log-probs of every completion, once for all variants.
+
+Reads `models/base` and the split; writes `data/reference/logps.parquet`.
+"""
+
+from stages import paths
+from stages.core.pairs import SplitPair
+from stages.core.reference import ReferenceRow
+from stages.core.subset import first_rows
+from stages.io import read_jsonl
+from stages.params import load_params
+from stages.shell import run_stage
+
+
+def main() -> None:
+    """Score every pair that this size learns from or measures."""
+    params = load_params()
+    parts = {
+        "train": first_rows(
+            read_jsonl(paths.TRAIN_PAIRS, SplitPair), params.size.n_train, key="size.n_train"
+        ),
+        "selection": first_rows(
+            read_jsonl(paths.SELECTION_PAIRS, SplitPair),
+            params.size.n_selection_scored,
+            key="size.n_selection_scored",
+        ),
+        "holdout": first_rows(
+            read_jsonl(paths.HOLDOUT_PAIRS, SplitPair),
+            params.size.n_holdout_scored,
+            key="size.n_holdout_scored",
+        ),
+    }
+
+    from stages.adapters.checkpoint import load_model, load_tokenizer
+    from stages.adapters.reference_table import write_reference
+    from stages.adapters.rendering import render_pairs
+    from stages.adapters.scoring import prepare_for_scoring, score_pairs
+
+    tokenizer = load_tokenizer(paths.BASE_MODEL)
+    rendered = {
+        part: render_pairs(tokenizer, pairs, max_length=params.runtime.max_length)
+        for part, pairs in parts.items()
+    }
+    model = load_model(paths.BASE_MODEL, None, params.runtime)
+    prepare_for_scoring(model)
+    rows = []
+    for part, pairs in rendered.items():  # scored apart, as `holdout` will, so that batches are the same
+        scored = score_pairs(
+            model,
+            pairs,
+            pad_token_id=tokenizer.pad_token_id,
+            batch_size=params.runtime.score_batch_size,
+            label=f"reference, {part}",
+        )
+        rows += [ReferenceRow(*pair, *scored[pair.pair_id]) for pair in pairs]
+    write_reference(paths.REFERENCE_LOGPS, rows)
+
+
+if __name__ == "__main__":
+    run_stage(main)

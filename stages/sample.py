@@ -1,0 +1,24 @@
+"""Writes data/sample/{pairs.jsonl,prompts.jsonl,truth.json}: the synthetic corpus, the same bytes every
+time. No stage of the pipeline: its files are raw input, committed to git. Run it after changing
+the generator in `stages/core/sample_*.py`.
+"""
+
+from pathlib import Path
+
+from stages.core.sample_corpus import make_sample
+from stages.io import write_json, write_jsonl
+from stages.shell import run_stage
+
+SAMPLE = Path("data/sample")
+
+
+def main() -> None:
+    """Write the corpus."""
+    sample = make_sample()
+    write_jsonl(SAMPLE / "pairs.jsonl", sample.pairs)
+    write_jsonl(SAMPLE / "prompts.jsonl", sample.prompts)
+    write_json(SAMPLE / "truth.json", sample.truth)
+
+
+if __name__ == "__main__":
+    run_stage(main)

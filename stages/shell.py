@@ -1,0 +1,60 @@
+"""What every stage process does around its `main`: quiet libraries, plain errors, no orphans."""
+
+import ctypes
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from stages.errors import BluePencilError, ParamsError
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+QUIET_AND_OFFLINE = {
+    "HF_HUB_OFFLINE": "1",  # the hub source lifts this for itself, see adapters/checkpoint.py
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "TOKENIZERS_PARALLELISM": "false",  # forks in data loaders, and an order that may vary
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage: a `BluePencilError` becomes its message on stderr and its exit code."""
+    be_quiet_and_offline()
+    if not sys.stderr.isatty():
+        os.environ["TQDM_DISABLE"] = "1"  # libraries' bars would fill a log; stages.progress writes lines
+    warnings.simplefilter("ignore", FutureWarning)  # libraries among themselves; versions are pinned
+    die_with_parent()
+    try:
+        main()
+    except BluePencilError as error:
+        print(f"bluepencil: {error}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)
+
+
+def be_quiet_and_offline() -> None:
+    """Switch off telemetry, network look-ups and chatter of libraries, unless the user set them."""
+    for name, value in QUIET_AND_OFFLINE.items():
+        os.environ.setdefault(name, value)
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this process when DVC dies: a killed `dvc repro` leaves its child running."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def model_argument(argv: Sequence[str]) -> Literal["base", "policy"]:
+    """The one argument of a stage that runs once per model: `base` or `policy`."""
+    if argv[1:] == ["base"]:
+        return "base"
+    if argv[1:] == ["policy"]:
+        return "policy"
+    raise ParamsError(f"a model is wanted, base or policy; came {' '.join(argv[1:]) or 'nothing'}")

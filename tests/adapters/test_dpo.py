@@ -1,0 +1,294 @@
+"""Training on a tiny model: TRL's numbers, the check before the first step, interruption and resume."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file
+from transformers import PreTrainedModel
+from trl import DPOConfig, DPOTrainer
+from trl.trainer.utils import add_fused_lm_head
+
+from stages.adapters.checkpoint import load_model, load_tokenizer
+from stages.adapters.checkpoints import checkpoint_folder, last_whole_checkpoint, run_key
+from stages.adapters.dpo import (
+    CHECKPOINT_COMPLETE,
+    PairTrainer,
+    build_trainer,
+    check_step_zero,
+    lora_config,
+    save_policy,
+    train_policy,
+)
+from stages.adapters.scoring import prepare_for_scoring, score_pairs
+from stages.core.reference import ReferenceRow, reference_sums
+from stages.core.rendered import RenderedPair
+from stages.errors import ModelError, RuntimeCheckError
+from stages.io import write_json
+from stages.params import RuntimeParams, TrainParams, load_params
+from tests.tiny_models import made_up_pairs, tiny_model, tiny_tokenizer, write_tiny_base
+
+ROOT = Path(__file__).parent.parent.parent
+PARAMS = load_params(ROOT / "params.yaml")
+RUNTIME = PARAMS.runtime.model_copy(update={"n_threads": 1})
+
+
+def settings(**changes: Any) -> TrainParams:
+    small = {
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 1,
+        "learning_rate": 1e-2,
+        "lora_r": 4,
+        "num_train_epochs": 2.0,
+        "save_steps": 2,
+        "warmup_steps": 0.0,
+    }
+    return PARAMS.train.model_copy(update=small | changes)
+
+
+def reference_of(model: PreTrainedModel, pairs: list[RenderedPair]) -> list[ReferenceRow]:
+    prepare_for_scoring(model)
+    scored = score_pairs(model, pairs, pad_token_id=1, batch_size=4, label="reference")
+    return [ReferenceRow(*pair, *scored[pair.pair_id]) for pair in pairs]
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[ReferenceRow]:
+    return reference_of(tiny_model(), made_up_pairs(8))
+
+
+def trainer_in(folder: Path, rows: list[ReferenceRow], train: TrainParams, **changes: Any) -> PairTrainer:
+    torch.manual_seed(train.seed)
+    return build_trainer(
+        tiny_model(**changes), tiny_tokenizer(), rows, train=train, runtime=RUNTIME, checkpoints=folder
+    )
+
+
+def stock_first_loss(rows: list[ReferenceRow], train: TrainParams, folder: Path) -> float:
+    """TRL alone, on the same token ids, computing its own reference."""
+
+    class Stock(DPOTrainer):
+        def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+            return dataset
+
+    columns = {
+        name: [getattr(row, name) for row in rows] for name in ("prompt_ids", "chosen_ids", "rejected_ids")
+    }
+    config = DPOConfig(
+        output_dir=str(folder), use_cpu=True, bf16=False, report_to="none", loss_type=list(train.loss_type),
+        loss_weights=train.loss_weights, beta=train.beta, label_smoothing=train.label_smoothing,
+        ld_alpha=train.ld_alpha, f_divergence_type=train.f_divergence_type, max_length=None,
+        gradient_checkpointing=False,
+    )  # fmt: skip
+    stock = Stock(
+        model=tiny_model(), args=config, train_dataset=Dataset.from_dict(columns), processing_class=tiny_tokenizer(),
+        peft_config=lora_config(train),
+    )  # fmt: skip
+    disturb(stock.model)
+    batch = stock.data_collator([stock.train_dataset[i] for i in range(4)])
+    return float(stock.compute_loss(stock.model, batch).detach())
+
+
+def disturb(model: Any) -> None:
+    """Give the adapter something to do, the same every time, so that the loss is not just ln 2."""
+    generator = torch.Generator().manual_seed(3)
+    for name, weight in sorted(model.named_parameters()):
+        if "lora_" in name:
+            weight.data.copy_(torch.randn(weight.shape, generator=generator) * 0.05)
+
+
+LOSSES: list[dict[str, Any]] = [
+    *({"loss_type": [name]} for name in (
+        "sigmoid", "hinge", "ipo", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired",
+        "discopop", "apo_zero", "apo_down", "sft", "sigmoid_norm",
+    )),
+    {"loss_type": ["exo_pair"], "label_smoothing": 0.001},
+    {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.3]},
+    {"ld_alpha": 0.5},
+    {"f_divergence_type": "js_divergence"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", LOSSES, ids=str)
+def test_every_loss_equals_stock_trl_and_trains(
+    changes: dict[str, Any], rows: list[ReferenceRow], tmp_path: Path
+) -> None:
+    train = settings(num_train_epochs=0.5, **changes)
+    ours = trainer_in(tmp_path / "ours", rows, train)
+    weights = {name: weight.clone() for name, weight in ours.model.named_parameters() if weight.requires_grad}
+    disturb(ours.model)
+    batch = ours.data_collator([ours.train_dataset[i] for i in range(4)])
+
+    first = float(ours.compute_loss(ours.model, batch).detach())
+
+    assert first == pytest.approx(stock_first_loss(rows, train, tmp_path / "stock"), abs=1e-4)
+    train_policy(ours, resume_from=None)
+    assert ours.state.global_step == 2
+    assert any(
+        not torch.equal(weights[name], weight)
+        for name, weight in ours.model.named_parameters()
+        if name in weights
+    )
+
+
+def test_before_the_first_step_the_policy_is_the_base(rows: list[ReferenceRow], tmp_path: Path) -> None:
+    trainer = trainer_in(tmp_path, rows, settings())
+    check_step_zero(trainer, batch_size=4, tolerance=1e-4)
+    trainer.train()
+    assert trainer.state.log_history[0]["loss"] == pytest.approx(0.693147, abs=1e-4)
+
+
+def test_a_reference_of_another_model_stops_the_run(rows: list[ReferenceRow], tmp_path: Path) -> None:
+    trainer = trainer_in(tmp_path, rows, settings(), seed=5)
+    with pytest.raises(RuntimeCheckError, match=r"before the first step pair p\d+ has a margin"):
+        check_step_zero(trainer, batch_size=4, tolerance=1e-4)
+
+
+def test_a_loss_that_is_not_finite_names_the_pairs(rows: list[ReferenceRow], tmp_path: Path) -> None:
+    broken = [row._replace(chosen_logps=[float("inf")] * len(row.chosen_logps)) for row in rows]
+    trainer = trainer_in(tmp_path, broken, settings(loss_type=["ipo"]))
+    with pytest.raises(RuntimeCheckError, match=r"the loss is .* on pairs p\d+, p\d+"):
+        trainer.train()
+
+
+def test_all_weights_can_be_trained(rows: list[ReferenceRow], tmp_path: Path) -> None:
+    trainer = trainer_in(
+        tmp_path / "run", rows, settings(method="full", learning_rate=1e-3, num_train_epochs=0.5)
+    )
+    check_step_zero(trainer, batch_size=4, tolerance=1e-4)
+    trainer.train()
+    save_policy(trainer, tmp_path / "policy", base_name="models/base")
+    saved = load_file(tmp_path / "policy/model.safetensors")
+    assert any(
+        not torch.equal(saved[name], weight)
+        for name, weight in tiny_model().state_dict().items()
+        if name in saved
+    )
+
+
+def test_targets_that_match_nothing_are_an_error(rows: list[ReferenceRow], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"train\.lora_target_modules: .*nothing_like_it"):
+        trainer_in(tmp_path, rows, settings(lora_target_modules=["nothing_like_it"]))
+
+
+class Killed(Exception):  # noqa: N818 - an event, not a mistake
+    pass
+
+
+def test_a_run_cut_off_and_resumed_gives_the_same_bytes(rows: list[ReferenceRow], tmp_path: Path) -> None:
+    train = settings()
+    whole = trainer_in(tmp_path / "whole", rows, train)
+    train_policy(whole, resume_from=None)
+    save_policy(whole, tmp_path / "a", base_name="models/base")
+
+    cut = trainer_in(tmp_path / "cut", rows, train)
+    step = cut.training_step
+
+    def cut_at_step_five(*args: Any, **kwargs: Any) -> Any:
+        if cut.state.global_step == 5:
+            raise Killed
+        return step(*args, **kwargs)
+
+    cut.training_step = cut_at_step_five
+    with pytest.raises(Killed):
+        cut.train()
+    (tmp_path / "cut/checkpoint-99").mkdir()  # as if killed while saving
+
+    checkpoint = last_whole_checkpoint(tmp_path / "cut", CHECKPOINT_COMPLETE)
+    assert checkpoint == tmp_path / "cut/checkpoint-4"
+    assert not (tmp_path / "cut/checkpoint-99").exists()
+    resumed = trainer_in(tmp_path / "cut", rows, train)
+    train_policy(resumed, resume_from=checkpoint)
+    save_policy(resumed, tmp_path / "b", base_name="models/base")
+
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert [entry["step"] for entry in resumed.state.log_history if "loss" in entry] == list(range(1, 9))
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+
+
+def test_the_run_key_depends_on_what_determines_the_run(tmp_path: Path) -> None:
+    data = tmp_path / "pairs"
+    data.write_text("one")
+
+    def key(train: TrainParams = PARAMS.train, runtime: RuntimeParams = RUNTIME, n_train: int = 4) -> str:
+        return run_key(train, runtime, n_train=n_train, inputs=[data])
+
+    first = key()
+    changed = {
+        key(train=settings(beta=0.2)),
+        key(runtime=RUNTIME.model_copy(update={"n_threads": 2})),
+        key(n_train=5),
+    }
+    assert key(train=PARAMS.train.model_copy(update={"save_steps": 99})) == first
+    data.write_text("two")
+    assert len({first, key(), *changed}) == 5
+
+
+def test_checkpoints_stay_after_a_failure_and_go_after_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUEPENCIL_CHECKPOINTS", str(tmp_path))
+    with pytest.raises(Killed), checkpoint_folder("k") as folder:
+        (folder / "checkpoint-1").mkdir()
+        raise Killed
+    assert (tmp_path / "k/checkpoint-1").exists()
+    with checkpoint_folder("k") as folder:
+        assert (folder / "checkpoint-1").exists()
+        with pytest.raises(RuntimeCheckError, match="another process"), checkpoint_folder("k"):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_saved_adapter_scores_as_the_trained_model_did(rows: list[ReferenceRow], tmp_path: Path) -> None:
+    base = write_tiny_base(tmp_path / "base")
+    torch.manual_seed(0)
+    model = load_model(base, None, RUNTIME)
+    rows = reference_of(load_model(base, None, RUNTIME), made_up_pairs(8))
+    trainer = build_trainer(
+        model, load_tokenizer(base), rows, train=settings(), runtime=RUNTIME, checkpoints=tmp_path / "run"
+    )
+    trainer.train()
+    save_policy(trainer, tmp_path / "policy", base_name="models/base")
+    from stages.adapters.checkpoint import base_sha256
+
+    write_json(tmp_path / "policy/manifest.json", {"method": "lora", "base_sha256": base_sha256(base)})
+    policy = load_model(base, tmp_path / "policy", RUNTIME)
+    after = reference_of(policy, [RenderedPair(*row[:4]) for row in rows])
+    gains = [
+        (new.chosen - old.chosen) - (new.rejected - old.rejected)
+        for new, old in zip(
+            (reference_sums(row, ld_alpha=None) for row in after),
+            (reference_sums(row, ld_alpha=None) for row in rows),
+            strict=True,
+        )
+    ]
+    assert sum(gain > 0 for gain in gains) == 8  # it learned what it was shown, and the file holds it
+
+
+def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
+    base = write_tiny_base(tmp_path / "base")
+    (tmp_path / "policy").mkdir()
+    write_json(tmp_path / "policy/manifest.json", {"method": "lora", "base_sha256": "0" * 64})
+    write_json(tmp_path / "policy/adapter_config.json", {})
+    with pytest.raises(ModelError, match="another base"):
+        load_model(base, tmp_path / "policy", RUNTIME)
+
+
+def test_the_untouched_base_scores_exactly_its_reference() -> None:
+    pairs = made_up_pairs(8)
+    first, second = reference_of(tiny_model(), pairs), reference_of(tiny_model(), pairs)
+    assert first == second
+
+
+def test_a_log_prob_that_is_not_finite_names_its_pair() -> None:
+    model = tiny_model()
+    model.get_output_embeddings().weight.data[5] = float("nan")
+    add_fused_lm_head(model)
+    with pytest.raises(RuntimeCheckError, match=r"pair p\d+: a log-prob is not finite"):
+        score_pairs(model, made_up_pairs(2), pad_token_id=1, batch_size=2, label="x")

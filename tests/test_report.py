@@ -1,0 +1,271 @@
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from stages import gate as gate_stage
+from stages import report
+from stages.adapters.html import TEMPLATES
+from stages.core.wording import as_written, count, in_hundred, rounded
+from tests.decision_factory import (
+    PRESENT_STUDY,
+    ROOT,
+    accuracy_section,
+    capability_section,
+    item_row,
+    make_params,
+    metrics_documents,
+    winrate_section,
+    write_world,
+)
+from tests.reading import own_blocks, reading_grade
+
+BANNED = (
+    *(
+        "significant",
+        "p-value",
+        "p value",
+        "p =",
+        "p<",
+        "null hypothesis",
+        "confidence interval",
+        "statistic",
+    ),
+    *("dpo", "lora", "trl", "mmlu", "fine-tun", "hyperparameter", "epoch", "logit", "log-prob", "token"),
+)
+COUNTED_PERCENT = re.compile(r"[\d,]+ of [\d,]+ pairs \([\d.]+\s%\)")
+MAX_BYTES = 400_000
+GOLDEN = ROOT / "tests/golden"
+
+PENDING_STUDY = {
+    "status": "pending",
+    "study_id": PRESENT_STUDY,
+    "reason": "DPO study 0123456789ab: no ballots.",
+    "n_ballots_expected": 150,
+    "n_ballots_received": 0,
+    "n_synthetic": 0,
+}
+WORLDS = {
+    "invalid": metrics_documents(accuracy={"holdout": accuracy_section(split_sha256="6" * 64)}),
+    "fail": metrics_documents(capability={"capability": capability_section(1200, 500, high_two_sided=0.07)}),
+    "pending": metrics_documents(winrate={"winrate": PENDING_STUDY}),
+    "inconclusive": metrics_documents(winrate={"winrate": winrate_section(85, 5, 60)}),
+    "pass": metrics_documents(),
+    "confirmed": metrics_documents(
+        accuracy={"holdout": accuracy_section(270)},
+        winrate={"winrate": winrate_section(120, 0, 30)},
+        capability={"capability": capability_section(500, 490, low=-0.006, high=0.007, high_two_sided=0.008)},
+    ),
+}
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def render(world: Path, documents=None, items=None) -> str:
+    write_world(world, documents, items)
+    gate_stage.main()
+    report.main()
+    return (world / "reports/founder.html").read_text(encoding="utf-8")
+
+
+def card(world: Path) -> str:
+    return (world / "reports/model_card.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("state", WORLDS)
+def test_a_page_for_every_state_keeps_the_rules_of_plain_language(world, state):
+    page = render(world, WORLDS[state])
+    gates = json.loads((world / "metrics/gate.json").read_text(encoding="utf-8"))["gate"]
+    assert gates["overall"]["state"] == state
+    blocks = own_blocks(page)
+    text = "\n".join(blocks)
+    assert reading_grade(text) <= 9
+    assert [word for word in BANNED if word in text.lower()] == []
+    for block in blocks:
+        assert block.count("%") == len(COUNTED_PERCENT.findall(block)), block
+        if "about" in block and re.search(r"about \d", block):
+            assert "between" in block or "word parts" in block, block
+
+
+def numbers_in(text: str) -> set[str]:
+    return {number.rstrip(".,") for number in re.findall(r"\d[\d,.]*", text)}
+
+
+def explained_numbers(world: Path) -> set[str]:
+    """Every number that metrics and parameters explain: counts, shares in a hundred, sums named here."""
+    params = make_params()
+    n_views = params["generate"]["n_prompts"] + params["study"]["n_repeats"] + params["study"]["n_anchors"]
+    told = {"100", count(n_views), count(n_views * len(params["study"]["editors"]))}
+
+    def add(value):
+        if isinstance(value, dict):
+            for part in value.values():
+                add(part)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            share = abs(as_written(value))
+            told.update({count(int(share)), in_hundred(share), rounded(share * 100, places=0)})
+
+    for path in (world / "metrics").iterdir():
+        add(json.loads(path.read_text(encoding="utf-8")))
+    add({name: params[name] for name in ("limits", "split", "generate")})
+    return told
+
+
+@pytest.mark.parametrize("state", WORLDS)
+def test_no_number_on_the_page_is_absent_from_the_metrics(world, state):
+    page = render(world, WORLDS[state])
+    numbers = numbers_in(" ".join(own_blocks(page)))
+    assert len(numbers) > 15
+    assert numbers - explained_numbers(world) == set()
+
+
+@pytest.mark.parametrize("state", WORLDS)
+def test_a_page_is_self_contained_small_and_offline(world, state):
+    page = render(world, WORLDS[state])
+    assert len(page.encode()) < MAX_BYTES
+    assert not re.search(r"https?:|//[a-z]|url\(|@import|<script|<link|<iframe|\bsrc=|\bhref=", page)
+    assert "default-src 'none'" in page
+    assert "@page { size: A4" in page
+
+
+@pytest.mark.parametrize("template", ["founder.html.j2", "model_card.md.j2", "compare.html.j2"])
+def test_templates_hold_no_numbers(template):
+    text = (TEMPLATES / template).read_text(encoding="utf-8")
+    text = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"\{[{%].*?[%}]\}", "", text, flags=re.DOTALL)
+    text = re.sub(r"<[^>]*>", "", text, flags=re.DOTALL)
+    assert re.findall(r"\d", text.replace("SHA-256", "")) == []
+
+
+def test_made_up_data_put_a_banner_before_everything(world):
+    page = render(world, items=[item_row(number, synthetic=True) for number in range(3)])
+    assert page.index("Decide nothing from this page.") < page.index("<h1>")
+    assert 'class="banner"' not in render(world)
+
+
+def test_quoted_texts_are_marked_escaped_and_left_out_of_the_rules(world):
+    hostile = '<script>alert("DPO 99 %")</script> significant'
+    rows = [item_row(0, prompt=hostile, base_completion=hostile, policy_completion=f"{hostile}!")]
+    page = render(world, items=rows)
+    assert "<script" not in page
+    assert page.count("<blockquote data-quoted>&lt;script&gt;") == 3
+    assert "99 %" not in " ".join(own_blocks(page))
+
+
+def test_the_studys_own_words_are_quoted(world):
+    page = render(world, WORLDS["pending"])
+    assert "<q data-quoted>DPO study 0123456789ab: no ballots.</q>" in page
+
+
+def test_models_are_named_only_after_the_study(world):
+    assert "One model" in render(world, WORLDS["pending"])
+    page = render(world, WORLDS["pass"])
+    assert "One model" not in page
+    assert page.index("<h4>Starting model") < page.index("<h4>New model")
+
+
+def test_without_texts_the_page_says_so(world):
+    assert "There are no texts to show" in render(world, items=[item_row(0, identical=True)])
+
+
+def test_every_verdict_is_word_symbol_and_colour(world):
+    page = render(world)
+    assert '<span class="badge confirmed"><span aria-hidden="true">✓✓</span> Passed clearly</span>' in page
+    for state in WORLDS:
+        assert re.search(rf"\.{state} \{{ color: #[0-9a-f]{{6}}", page)
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2 relative luminance of #rrggbb."""
+    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_every_text_colour_has_contrast_of_at_least_four_and_a_half(world):
+    style = render(world).split("<style>")[1].split("</style>")[0]
+    colours = set(re.findall(r"[; {]color: (#[0-9a-f]{6})", style))
+    assert len(colours) >= 8
+    for colour in colours:
+        for ground in ("#ffffff", "#f6f6f6", "#fff0f2"):
+            ratio = (luminance(ground) + 0.05) / (luminance(colour) + 0.05)
+            assert ratio >= 4.5, (colour, ground, ratio)
+
+
+def test_every_drawing_says_in_words_what_it_shows(world):
+    page = render(world)
+    assert page.count("<svg") == 3
+    assert len(re.findall(r'<svg [^>]*role="img" aria-label="[^"]{40,}"', page)) == 3
+
+
+@pytest.mark.parametrize("state", WORLDS)
+def test_the_page_is_the_one_that_was_looked_at(world, state):
+    expected = (GOLDEN / f"founder_{state}.html").read_text(encoding="utf-8")
+    assert render(world, WORLDS[state]) == expected, (
+        "The page changed. Run `python -m tests.test_report`, look at tests/golden/ in a browser, keep both."
+    )
+
+
+def test_equal_inputs_give_equal_bytes(world):
+    first = render(world), card(world)
+    assert (render(world), card(world)) == first
+
+
+@pytest.mark.parametrize("state", WORLDS)
+def test_the_card_is_one_that_the_hub_library_reads(world, state):
+    render(world, WORLDS[state])
+    loaded = ModelCard(card(world))
+    data = loaded.data
+    assert data.license == "apache-2.0"
+    assert data.library_name == "peft"
+    assert data.pipeline_tag == "text-generation"
+    assert data.base_model == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert data.model_name == report.MODEL_NAME
+    reported = {result.metric_type: result.metric_value for result in data.eval_results}
+    gates = json.loads((world / "metrics/gate.json").read_text(encoding="utf-8"))["gate"]
+    names = {"accuracy": "accuracy", "winrate": "win_rate", "capability": "accuracy_drop"}
+    expected = {
+        names[name]: gates[name]["value"]
+        for name in names
+        if gates[name]["state"] != "invalid" and "value" in gates[name]
+    }
+    assert reported == expected
+    assert f"**Release decision: {state}.**" in loaded.text
+
+
+def test_the_card_tells_an_unknown_licence_as_other(world):
+    write_world(world)
+    manifest = json.loads((world / "models/base/manifest.json").read_text(encoding="utf-8"))
+    (world / "models/base/manifest.json").write_text(json.dumps({**manifest, "licence": "My own, v2"}))
+    gate_stage.main()
+    report.main()
+    data = ModelCard(card(world)).data
+    assert (data.license, data.license_name) == ("other", "My own, v2")
+
+
+def test_nothing_measured_leaves_out_the_evaluation(world):
+    render(world)
+    for name in ("accuracy", "winrate", "capability"):
+        (world / f"metrics/{name}.json").unlink()
+    gate_stage.main()
+    report.main()
+    assert ModelCard(card(world)).data.eval_results is None
+    page = (world / "reports/founder.html").read_text(encoding="utf-8")
+    assert page.count("Not measured yet") == 3
+
+
+if __name__ == "__main__":
+    for name, documents in WORLDS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            page = render(Path(folder), documents)
+        GOLDEN.mkdir(exist_ok=True)
+        (GOLDEN / f"founder_{name}.html").write_text(page, encoding="utf-8")
