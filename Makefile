@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo repro test browser check format venv lock
+.PHONY: demo repro test browser bench calibrate check format venv lock
 
 demo: venv ## the whole pipeline on the built-in model and the sample data
 	$(BIN)/bluepencil repro
@@ -26,6 +26,13 @@ browser: venv
 	@command -v chromium chromium-browser google-chrome >/dev/null \
 	|| { apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1 \
 	|| $(BIN)/python -m playwright install chromium
+
+bench: venv ## speed, against the libraries' own ways; writes benchmarks/results/
+	$(BIN)/python -m benchmarks.mmlu
+	$(BIN)/python -m benchmarks.data_scale
+
+calibrate: venv ## coverage and false-pass rates on thousands of simulated models
+	$(BIN)/python -m benchmarks.calibrate_capability
 
 check: venv ## lint, types, layers
 	$(BIN)/ruff check .

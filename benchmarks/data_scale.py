@@ -15,13 +15,17 @@ from pathlib import Path
 import yaml
 
 REPOSITORY = Path(__file__).parent.parent
-WORDS = [f"{start}{end}" for start in "ba de fi go lu ma ne po ri su ta vo".split() for end in range(1700)]
+WORDS = [
+    f"{start}{end}"
+    for start in ("ba", "de", "fi", "go", "lu", "ma", "ne", "po", "ri", "su", "ta", "vo")
+    for end in range(1700)
+]
 WEIGHTS = [1 / rank for rank in range(1, len(WORDS) + 1)]  # Zipf, as words are
 
 
 def write_pairs(path: Path, n: int) -> None:
     """Pairs of 40 to 120 words in groups of about three, 2 % edited copies and 1 % reversed ones."""
-    draw = random.Random(n)
+    draw = random.Random(n)  # noqa: S311 invented words, no secret
     words = iter(draw.choices(WORDS, WEIGHTS, k=200 * n + 10_000))
 
     def text() -> str:
@@ -37,7 +41,11 @@ def write_pairs(path: Path, n: int) -> None:
             elif kind < 0.03:
                 chosen = last["chosen"].replace(" ", " so ", 1)
             last = {"chosen": chosen, "rejected": rejected}
-            row = {"pair_id": f"p{number}", "prompt": f"Write about matter {number}.", "group_id": f"g{number // 3}"}
+            row = {
+                "pair_id": f"p{number}",
+                "prompt": f"Write about matter {number}.",
+                "group_id": f"g{number // 3}",
+            }
             file.write(json.dumps({**row, "editor": f"e{number % 7}", **last}) + "\n")
 
 

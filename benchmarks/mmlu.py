@@ -3,7 +3,8 @@
 Needs models/base (`dvc repro base_model`). Few-shot needs a folder of MMLU CSV files, named by
 BENCH_MMLU: dev is shown, val is asked. Stock is lm-eval's HFLM on the same loaded model, in its
 own batches; both give per-question answers, which must be identical. The two take turns, and each
-time is the better of N_ROUNDS. Writes benchmarks/results/mmlu.json.
+time is the better of N_ROUNDS. CPU seconds stand beside wall seconds: on a machine that does other
+work as well, only they compare. Writes benchmarks/results/mmlu.json.
 """
 
 import os
@@ -39,6 +40,14 @@ class Run(NamedTuple):
     questions: QuestionSet
     scoring: "Scoring"
     num_fewshot: int
+
+
+class Timed(NamedTuple):
+    """Scores and what they took."""
+
+    scores: list["OptionScores"]
+    seconds: float
+    cpu_seconds: float
 
 
 def main() -> None:
@@ -89,24 +98,31 @@ def compare(ours: "HFLM", stock: "HFLM", run: Run) -> dict[str, object]:
     """Questions a second both ways; RuntimeCheckError where a question is answered differently."""
     n = len(run.questions.items)
     ask(ours, run._replace(questions=run.questions._replace(items=run.questions.items[:2])))  # warm-up
-    times: dict[str, list[float]] = {"ours": [], "stock": []}
+    timed, stock_timed = [], []
     for _ in range(N_ROUNDS):
-        found, seconds = clock(lambda: ask(ours, run))
-        expected, stock_seconds = clock(lambda: ask(stock, run))
-        times["ours"].append(seconds)
-        times["stock"].append(stock_seconds)
+        timed.append(clock(lambda: ask(ours, run)))
+        stock_timed.append(clock(lambda: ask(stock, run)))
+    found, expected = timed[-1].scores, stock_timed[-1].scores
     refuse_other_answers(found, expected)
-    rates = {name: n / min(seconds) for name, seconds in times.items()}
-    say(f"{run.scoring}, {run.num_fewshot}-shot: {rates['ours']:.2f} questions/s, stock {rates['stock']:.2f}")
+    seconds, stock_seconds = (min(one.seconds for one in rounds) for rounds in (timed, stock_timed))
+    cpu_seconds, stock_cpu_seconds = (
+        min(one.cpu_seconds for one in rounds) for rounds in (timed, stock_timed)
+    )
+    say(
+        f"{run.scoring}, {run.num_fewshot}-shot: "
+        f"{n / seconds:.2f} questions/s, stock {n / stock_seconds:.2f}; "
+        f"CPU {cpu_seconds / n:.2f} s a question, stock {stock_cpu_seconds / n:.2f}"
+    )
     return {
         "scoring": run.scoring,
         "num_fewshot": run.num_fewshot,
         "n_questions": n,
-        "questions_per_second": rates["ours"],
-        "stock_questions_per_second": rates["stock"],
-        "speedup": rates["ours"] / rates["stock"],
-        "seconds": times["ours"],
-        "stock_seconds": times["stock"],
+        "questions_per_second": n / seconds,
+        "stock_questions_per_second": n / stock_seconds,
+        "speedup": stock_seconds / seconds,
+        "cpu_seconds": cpu_seconds,
+        "stock_cpu_seconds": stock_cpu_seconds,
+        "cpu_speedup": stock_cpu_seconds / cpu_seconds,
         "largest_logprob_difference": max(
             abs(one - other)
             for mine, theirs in zip(found, expected, strict=True)
@@ -124,11 +140,11 @@ def ask(lm: "HFLM", run: Run) -> list["OptionScores"]:
     )
 
 
-def clock(work: Callable[[], list["OptionScores"]]) -> tuple[list["OptionScores"], float]:
-    """What the work returns and its wall time in seconds."""
-    start = time.perf_counter()
-    found = work()
-    return found, time.perf_counter() - start
+def clock(work: Callable[[], list["OptionScores"]]) -> Timed:
+    """What the work returns, its wall time and its CPU time over all threads."""
+    start, cpu_start = time.perf_counter(), time.process_time()
+    scores = work()
+    return Timed(scores, time.perf_counter() - start, time.process_time() - cpu_start)
 
 
 def refuse_other_answers(found: list["OptionScores"], expected: list["OptionScores"]) -> None:

@@ -5,7 +5,7 @@ the generator in `stages/core/sample_*.py`.
 
 from pathlib import Path
 
-from stages.core.sample_corpus import make_sample
+from stages.core.sample_corpus import Sample, make_sample
 from stages.io import write_json, write_jsonl
 from stages.shell import run_stage
 
@@ -14,10 +14,14 @@ SAMPLE = Path("data/sample")
 
 def main() -> None:
     """Write the corpus."""
-    sample = make_sample()
-    write_jsonl(SAMPLE / "pairs.jsonl", sample.pairs)
-    write_jsonl(SAMPLE / "prompts.jsonl", sample.prompts)
-    write_json(SAMPLE / "truth.json", sample.truth)
+    write_sample(make_sample(), SAMPLE)
+
+
+def write_sample(sample: Sample, folder: Path) -> None:
+    """Write the three files."""
+    write_jsonl(folder / "pairs.jsonl", sample.pairs)
+    write_jsonl(folder / "prompts.jsonl", sample.prompts)
+    write_json(folder / "truth.json", sample.truth)
 
 
 if __name__ == "__main__":

@@ -3,39 +3,52 @@ selection,holdout}.jsonl and metrics/split.json. Decides which pairs are held ou
 `split.n_holdout`, by whole components, so that no text stands on two sides.
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 from stages import paths
-from stages.core.components import index_texts, label_components, link_texts, name_components
-from stages.core.overlaps import count_overlaps
-from stages.core.pairs import PreferencePair, Prompt
-from stages.core.split_parts import Parts, describe_split, divide_pairs
-from stages.core.splitting import HoldoutSizeError, choose_sides
+from stages.adapters.row_file import RowFile
+from stages.core.components import PairTexts, index_texts, label_components, link_texts, name_components
+from stages.core.overlaps import Overlaps, count_overlaps
+from stages.core.pairs import PreferencePair, Prompt, SplitPair
+from stages.core.split_parts import PairFacts, Parts, describe_split, divide_rows
+from stages.core.splitting import HoldoutSizeError, choose_sides, split_sha256
 from stages.errors import InputError
 from stages.io import read_json, read_jsonl, write_json, write_jsonl
 from stages.params import Params, load_params
 from stages.progress import say
 from stages.shell import run_stage
 
+FILES = {
+    "train": paths.TRAIN_PAIRS,
+    "selection": paths.SELECTION_PAIRS,
+    "holdout": paths.HOLDOUT_PAIRS,
+}
+
+
+class Split(NamedTuple):
+    """The component of every pair, and the places of the pairs of each part."""
+
+    components: list[str]
+    parts: Parts
+
 
 def main() -> None:
     """Split the validated pairs."""
     params = load_params()
-    pairs = read_jsonl(paths.VALIDATED_PAIRS, PreferencePair)
+    pairs = RowFile(paths.VALIDATED_PAIRS, PreferencePair)
     prompts = read_jsonl(paths.VALIDATED_PROMPTS, Prompt)
     refuse_unfit_data(read_json(paths.VALIDATE_METRICS)["validate"])
     refuse_missing_prompts(len(prompts), params.generate.n_prompts)
 
-    parts = split_pairs(pairs, params)
-    overlaps = count_overlaps(
-        parts._asdict(),
-        {name: [pair.component_id for pair in part] for name, part in parts._asdict().items()},
-        prompts,
-        similarity=params.validate_.near_duplicate_similarity,
-    )
-    metrics = describe_split(parts, prompts, overlaps)
-
-    write_jsonl(paths.TRAIN_PAIRS, parts.train)
-    write_jsonl(paths.SELECTION_PAIRS, parts.selection)
-    write_jsonl(paths.HOLDOUT_PAIRS, parts.holdout)
+    facts, texts = read_facts(pairs, prompts)
+    split = split_pairs(facts.pair_ids, texts, params)
+    del texts  # the proof needs the room
+    for name, places in split.parts._asdict().items():
+        write_jsonl(FILES[name], split_rows(pairs, places, split.components))
+    overlaps = prove(prompts, similarity=params.validate_.near_duplicate_similarity)
+    metrics = describe_split(facts, split.components, split.parts, overlaps)
+    metrics["split_sha256"] = split_sha256(RowFile(paths.HOLDOUT_PAIRS, SplitPair))
     write_json(paths.SPLIT_METRICS, {"split": metrics})
     say(
         f"split: {metrics['n_train']} train, {metrics['n_selection']} selection, "
@@ -44,23 +57,52 @@ def main() -> None:
     )
 
 
-def split_pairs(pairs: list[PreferencePair], params: Params) -> Parts:
+def read_facts(pairs: RowFile[PreferencePair], prompts: list[Prompt]) -> tuple[PairFacts, PairTexts]:
+    """Read every pair once and keep what is needed of it."""
+    ids, editors, sections = list[str](), list[str | None](), list[str | None]()
+    synthetic = [prompt.synthetic for prompt in prompts]
+
+    def passing() -> Iterator[PreferencePair]:
+        for pair in pairs:
+            ids.append(pair.pair_id)
+            editors.append(pair.editor)
+            sections.append(pair.section)
+            synthetic.append(pair.synthetic)
+            yield pair
+
+    texts = index_texts(passing())
+    return PairFacts(ids, editors, sections, any(synthetic)), texts
+
+
+def split_pairs(pair_ids: list[str], texts: PairTexts, params: Params) -> Split:
     """Join what belongs together and divide it; InputError where no exact holdout exists."""
-    texts = index_texts(pairs)
     links = link_texts(
         texts.table,
         similarity=params.validate_.near_duplicate_similarity,
         n_shared_words=params.split.join_shared_words,
     )
-    labels = label_components(texts, links)
-    components = name_components([pair.pair_id for pair in pairs], labels, salt=params.split.salt)
+    components = name_components(pair_ids, label_components(texts, links), salt=params.split.salt)
     try:
         sides = choose_sides(
             components, n_holdout=params.split.n_holdout, n_selection=params.split.n_selection
         )
     except HoldoutSizeError as error:
         raise InputError(explain_no_holdout(error)) from error
-    return divide_pairs(pairs, components, sides, salt=params.split.salt)
+    return Split(components, divide_rows(pair_ids, components, sides, salt=params.split.salt))
+
+
+def split_rows(
+    pairs: RowFile[PreferencePair], places: list[int], components: list[str]
+) -> Iterator[SplitPair]:
+    """The pairs at these places, each with the name of its component."""
+    for place, pair in zip(places, pairs.at(places), strict=True):
+        yield SplitPair(component_id=components[place], **dict(pair))
+
+
+def prove(prompts: list[Prompt], *, similarity: float) -> Overlaps:
+    """Compare the three files as they were written."""
+    parts = {name: RowFile(path, SplitPair) for name, path in FILES.items()}
+    return count_overlaps(parts, prompts, similarity=similarity)
 
 
 def refuse_unfit_data(validated: dict[str, object]) -> None:

@@ -11,12 +11,13 @@ from stages import paths
 from stages.adapters.html import render_page
 from stages.adapters.tables import open_pairs, read_rows
 from stages.core.audits import AuditLimits
+from stages.core.columns import Columns
 from stages.core.data_page import draw_length_differences, draw_names, pick_examples
 from stages.core.data_summary import describe_validation, summarise
 from stages.core.data_verdict import RuleResult, judge_rules
 from stages.core.pairs import PreferencePair
 from stages.core.prompt_checks import CheckedPrompts, check_prompts
-from stages.core.raw_rows import Columns, read_pair
+from stages.core.raw_rows import read_pair
 from stages.core.rules import RuleSetting, compare_rules
 from stages.core.validation import (
     CheckedPairs,

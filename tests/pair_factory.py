@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.audits import AuditLimits
+from stages.core.columns import resolve_columns
 from stages.core.pairs import PreferencePair
-from stages.core.raw_rows import RawRow, resolve_columns
+from stages.core.raw_rows import RawRow
 from stages.core.rules import RULES, RuleSetting
 from stages.core.validation import CheckedPairs, Settings, Violation, check_pairs, list_violations
 

@@ -36,6 +36,10 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "stages").symlink_to(ROOT / "stages")
     shutil.copytree(ROOT / "sizes", tmp_path / "sizes")
     shutil.copy(ROOT / "params.yaml", tmp_path)
+    for folder in ("data/sample", "data/raw/base_model", "data/raw/mmlu"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("pairs.jsonl", "prompts.jsonl"):
+        (tmp_path / "data/sample" / name).touch()
     return tmp_path
 
 
@@ -93,6 +97,14 @@ def test_repro_refuses_broken_params_before_dvc_starts(project: Path) -> None:
     done = run("repro", cwd=project)
     assert done.returncode == 2
     assert "train.beta" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_repro_names_a_missing_input_and_its_parameter(project: Path) -> None:
+    (project / "params.yaml").write_text(PARAMS.replace("data/sample/pairs.jsonl", "data/raw/none.jsonl"))
+    done = run("repro", cwd=project)
+    assert done.returncode == 2
+    assert "data.pairs: data/raw/none.jsonl does not exist" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -55,7 +55,8 @@ def render_pairs(
         named = ", ".join(f"{pair.pair_id} ({pair.n_longest_tokens})" for pair in too_long[:N_PAIRS_SHOWN])
         raise InputError(
             f"runtime.max_length: {len(too_long)} of {len(rendered)} pairs have more than {max_length} "
-            f"tokens: {named}; raise it to {longest}, or take these pairs out of the data (nothing is truncated)"
+            f"tokens: {named}; raise it to {longest}, or take these pairs out of the data "
+            "(nothing is truncated)"
         )
     return rendered
 

@@ -3,20 +3,18 @@
 A row that cannot be read comes as such; a file that cannot be read is an InputError.
 """
 
-import csv
 import itertools
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple
 
-from stages.core.raw_rows import Columns, RawRow, resolve_columns
+from stages.adapters.text_rows import read_csv_rows, read_jsonl_rows
+from stages.core.columns import Columns, resolve_columns
+from stages.core.raw_rows import RawRow
 from stages.errors import InputError
 
-MAX_LINE_BYTES = 16 * 2**20
 N_ROWS_FOR_COLUMNS = 100  # JSONL rows whose keys together are the columns
 N_ROWS_PER_BATCH = 500
-MAX_COLUMNS = 500
 
 MAGIC = {
     b"\x1f\x8b": "is compressed (gzip)",
@@ -49,6 +47,7 @@ def open_pairs(path: Path, mapping: Mapping[str, str]) -> Table:
     try:
         columns = resolve_columns(list(present), mapping)
     except ValueError as error:
+        rows.close()
         raise InputError(
             f"{path}: {error}; columns are {', '.join(map(repr, sorted(present)[:20]))}. Wanted: pair_id, "
             "prompt and chosen, rejected (or paragraph_a, paragraph_b, preferred); map other names in "
@@ -57,10 +56,15 @@ def open_pairs(path: Path, mapping: Mapping[str, str]) -> Table:
     return Table(columns, itertools.chain(first, rows))
 
 
-def read_rows(path: Path) -> Iterator[RawRow]:
+def read_rows(path: Path) -> Generator[RawRow, None, None]:
     """Every row of a file; its kind is told by the ending of its name."""
     refuse_unreadable(path)
-    kinds = {".jsonl": _read_jsonl, ".ndjson": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
+    kinds = {
+        ".jsonl": read_jsonl_rows,
+        ".ndjson": read_jsonl_rows,
+        ".csv": read_csv_rows,
+        ".parquet": _read_parquet,
+    }
     read = kinds.get(path.suffix.lower())
     if read is None:
         raise InputError(
@@ -93,67 +97,7 @@ def refuse_unreadable(path: Path) -> None:
         raise InputError(f"{path}: is empty")
 
 
-def _read_jsonl(path: Path) -> Iterator[RawRow]:
-    for line, raw in _lines(path):
-        if not raw.strip():
-            continue
-        try:
-            value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
-        except UnicodeDecodeError as error:
-            yield RawRow(line, None, f"is not UTF-8 ({error.reason} at byte {error.start})")
-        except (ValueError, RecursionError) as error:
-            yield RawRow(line, None, f"is no JSON ({error})")
-        else:
-            is_object = isinstance(value, dict)
-            yield RawRow(
-                line,
-                value if is_object else None,
-                "" if is_object else f"is a JSON {type(value).__name__}, no object",
-            )
-
-
-def _read_csv(path: Path) -> Iterator[RawRow]:
-    csv.field_size_limit(MAX_LINE_BYTES)
-    reader = csv.reader(_text_lines(path), strict=True)
-    header: list[str] = []
-    before = 0
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield RawRow(before + 1, None, f"is no CSV from here on ({error})")
-            return
-        line, before = before + 1, reader.line_num
-        if not cells:
-            continue
-        if not header:
-            header = _check_header(path, cells)
-        elif len(cells) != len(header):
-            yield RawRow(line, None, f"has {len(cells)} cells, the header has {len(header)}")
-        elif bad := next((cell for cell in cells if "\ufffd" in cell and _UNDECODED in cell), None):
-            yield RawRow(line, None, f"is not UTF-8: {bad[:40]!r}")
-        else:
-            yield RawRow(line, dict(zip(header, cells, strict=True)))
-
-
-_UNDECODED = "\ufffd\u2060\ufffd"  # stands for bytes that are no UTF-8; no text holds it
-
-
-def _check_header(path: Path, cells: list[str]) -> list[str]:
-    names = [cell.strip() for cell in cells]
-    if len(names) > MAX_COLUMNS:
-        raise InputError(
-            f"{path}: has {len(names)} columns, more than {MAX_COLUMNS}; is it a table of pairs?"
-        )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}: line 1 names the column {twice[0]!r} twice; rename one")
-    return names
-
-
-def _read_parquet(path: Path) -> Iterator[RawRow]:
+def _read_parquet(path: Path) -> Generator[RawRow, None, None]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -165,39 +109,3 @@ def _read_parquet(path: Path) -> Iterator[RawRow]:
                     yield RawRow(next(number), fields)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is no readable Parquet file ({error}); write it again") from error
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines without their ends (LF or CRLF); a byte-order mark at the start is dropped."""
-    with path.open("rb") as file:
-        for number in itertools.count(1):
-            raw = _read_line(file, path, number)
-            if not raw:
-                return
-            yield number, (raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw).rstrip(b"\r\n")
-
-
-def _text_lines(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
-        for number in itertools.count(1):
-            raw = _read_line(file, path, number)
-            if not raw:
-                return
-            raw = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-            try:
-                yield raw.decode("utf-8")
-            except UnicodeDecodeError:
-                yield raw.decode("utf-8", "replace").replace("\ufffd", _UNDECODED)
-
-
-def _read_line(file: IO[bytes], path: Path, number: int) -> bytes:
-    raw = file.readline(MAX_LINE_BYTES + 1)
-    if len(raw) > MAX_LINE_BYTES:
-        raise InputError(
-            f"{path}: line {number} is longer than {MAX_LINE_BYTES // 2**20} MiB; is it a table of pairs?"
-        )
-    return raw
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number")

@@ -12,7 +12,7 @@ import typer
 
 from stages.errors import InputError
 from stages.io import read_text, write_text
-from stages.params import PARAMS_FILE, load_params, parse_params
+from stages.params import PARAMS_FILE, Params, load_params, parse_params
 
 SIZES = Path("sizes")
 
@@ -26,14 +26,29 @@ class Size(StrEnum):
 
 def repro(context: typer.Context) -> None:
     """Run `dvc repro` with this environment's Python; arguments are passed on."""
-    load_params()
+    check_inputs(load_params())
     run_dvc(["repro", *context.args])
 
 
 def exp(context: typer.Context) -> None:
     """Run `dvc exp ...` with this environment's Python, e.g. `bluepencil exp run -S train.beta=0.3`."""
-    load_params()
+    check_inputs(load_params())
     run_dvc(["exp", *context.args])
+
+
+def check_inputs(params: Params) -> None:
+    """InputError for a raw input that is not there: DVC would say so too, but not what to do."""
+    wanted = {
+        "data.pairs": params.data.pairs,
+        "data.prompts": params.data.prompts,
+        "base_model.path": params.base_model.path,
+        "mmlu.csv_dir": params.mmlu.csv_dir,
+    }
+    absent = [f"{key}: {path} does not exist" for key, path in wanted.items() if not Path(path).exists()]
+    if absent:
+        raise InputError(
+            "params.yaml names what is not there\n  " + "\n  ".join(absent) + "\n  correct the path"
+        )
 
 
 def run_dvc(arguments: list[str]) -> None:

@@ -5,7 +5,8 @@ normalisation) do. A run of many shared words joins texts that the similarity of
 misses, such as a paragraph and its longer version.
 """
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,19 +38,14 @@ class TextLinks(NamedTuple):
     shared_runs: Links
 
 
-def index_texts(pairs: Sequence[PreferencePair]) -> PairTexts:
+def index_texts(pairs: Iterable[PreferencePair]) -> PairTexts:
     """Number the texts of the pairs; prompts are numbered apart from completions."""
     table, prompts, groups = TextTable(), TextTable(), dict[str, int]()
-    rows = [
-        (
-            prompts.add(pair.prompt),
-            table.add(pair.chosen),
-            table.add(pair.rejected),
-            -1 if pair.group_id is None else groups.setdefault(pair.group_id, len(groups)),
-        )
-        for pair in pairs
-    ]
-    columns = np.array(rows, dtype=np.int64).reshape(-1, 4).T
+    numbers = array("q")
+    for pair in pairs:
+        group = -1 if pair.group_id is None else groups.setdefault(pair.group_id, len(groups))
+        numbers.extend((prompts.add(pair.prompt), table.add(pair.chosen), table.add(pair.rejected), group))
+    columns = np.array(numbers, dtype=np.int64).reshape(-1, 4).T
     return PairTexts(table, columns[0], columns[1], columns[2], columns[3])
 
 

@@ -1,15 +1,15 @@
 """The proof that no text stands on two sides: train, selection, holdout and the fresh prompts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from stages.core.near_duplicates import find_near_duplicates
-from stages.core.pairs import PreferencePair, Prompt
+from stages.core.pairs import Prompt, SplitPair
 from stages.core.text_table import TextTable
-from stages.core.textforms import normalise
+from stages.core.textforms import normalise, text_key
 
-Parts = Mapping[str, Sequence[PreferencePair]]
+Value = TypeVar("Value", int, str)
 
 
 class Overlaps(NamedTuple):
@@ -23,48 +23,50 @@ class Overlaps(NamedTuple):
     fresh_prompts: int
 
 
+class _Side:
+    """What is remembered of one side: 64 bits per text, names of groups and components."""
+
+    def __init__(self) -> None:
+        self.texts, self.prompts = set[int](), set[int]()
+        self.groups, self.components = set[str](), set[str]()
+
+
 def count_overlaps(
-    parts: Mapping[str, Sequence[PreferencePair]],
-    components: Mapping[str, Sequence[str]],
-    fresh: Sequence[Prompt],
-    *,
-    similarity: float,
+    parts: Mapping[str, Iterable[SplitPair]], fresh: Sequence[Prompt], *, similarity: float
 ) -> Overlaps:
     """Compare the finished sides with each other, not the way in which they were made.
 
-    `components` names the components on each side. A fresh prompt overlaps when it equals a
-    pair's prompt or completion after normalisation.
+    A fresh prompt overlaps when it equals a pair's prompt or completion after normalisation.
     """
-    texts = _sets(parts, lambda pair: [normalise(pair.chosen), normalise(pair.rejected)])
-    prompts = _sets(parts, lambda pair: [normalise(pair.prompt)])
-    groups = _sets(parts, lambda pair: [] if pair.group_id is None else [pair.group_id])
-    known = set[str]().union(*texts.values(), *prompts.values())
+    table, sides_of_text = TextTable(), list[int]()
+    sides = [_Side() for _ in parts]
+    for place, (side, pairs) in enumerate(zip(sides, parts.values(), strict=True)):
+        for pair in pairs:
+            _remember(side, pair)
+            for text in (pair.chosen, pair.rejected):
+                number = table.add(text)
+                if number == len(sides_of_text):
+                    sides_of_text.append(0)
+                sides_of_text[number] |= 1 << place
+    near = find_near_duplicates(table.words, table.ends, similarity=similarity)
+    known = set[int]().union(*(side.texts | side.prompts for side in sides))
     return Overlaps(
-        texts=_count_shared(texts),
-        near_duplicates=count_near_duplicates(texts, similarity=similarity),
-        prompts=_count_shared(prompts),
-        groups=_count_shared(groups),
-        components=_count_shared({name: set(members) for name, members in components.items()}),
-        fresh_prompts=sum(normalise(prompt.prompt) in known for prompt in fresh),
+        texts=_count_shared([side.texts for side in sides]),
+        near_duplicates=sum(sides_of_text[link.first] != sides_of_text[link.second] for link in near),
+        prompts=_count_shared([side.prompts for side in sides]),
+        groups=_count_shared([side.groups for side in sides]),
+        components=_count_shared([side.components for side in sides]),
+        fresh_prompts=sum(text_key(normalise(prompt.prompt)) in known for prompt in fresh),
     )
 
 
-def count_near_duplicates(texts: Mapping[str, set[str]], *, similarity: float) -> int:
-    """Near-duplicate texts that stand on different sides; equal texts are counted elsewhere."""
-    table, sides = TextTable(), list[set[str]]()
-    for side, members in sorted(texts.items()):
-        for text in sorted(members):
-            number = table.add(text)
-            if number == len(sides):
-                sides.append(set())
-            sides[number].add(side)
-    found = find_near_duplicates(table.words, table.ends, similarity=similarity)
-    return sum(sides[link.first] != sides[link.second] for link in found)
+def _remember(side: _Side, pair: SplitPair) -> None:
+    side.texts.update(text_key(normalise(text)) for text in (pair.chosen, pair.rejected))
+    side.prompts.add(text_key(normalise(pair.prompt)))
+    side.components.add(pair.component_id)
+    if pair.group_id is not None:
+        side.groups.add(pair.group_id)
 
 
-def _sets(parts: Parts, take: Callable[[PreferencePair], Iterable[str]]) -> dict[str, set[str]]:
-    return {name: {value for pair in pairs for value in take(pair)} for name, pairs in parts.items()}
-
-
-def _count_shared(sets: Mapping[str, set[str]]) -> int:
-    return sum(len(first & second) for first, second in combinations(sets.values(), 2))
+def _count_shared(sets: Sequence[set[Value]]) -> int:
+    return sum(len(first & second) for first, second in combinations(sets, 2))

@@ -30,6 +30,7 @@ class Compared(NamedTuple):
 
 def compare_rows(index: PairIndex, near: Sequence[NearDuplicate], *, similarity: float) -> Compared:
     """All findings that need more than one row; `near` are the near-duplicate texts."""
+    clusters = cluster_texts(len(index.texts), near)
     contradictions = find_contradictions(index.column("chosen"), index.column("rejected"))
     findings = [
         *_repeated_ids(index),
@@ -40,8 +41,8 @@ def compare_rows(index: PairIndex, near: Sequence[NearDuplicate], *, similarity:
         *_numbered(
             contradictions.circle, index, "labels_have_no_cycle", "the preferences run in a circle with"
         ),
-        *_recurring_texts(index, near),
-        *_close_sides(index, similarity=similarity),
+        *_recurring_texts(index, clusters),
+        *_close_sides(index, clusters, similarity=similarity),
     ]
     return Compared(findings, _count(contradictions.conflict), _count(contradictions.circle))
 
@@ -82,8 +83,7 @@ def _numbered(numbers: NDArray[np.int64], index: PairIndex, rule: str, what: str
             yield entry, Finding(rule, f"{what} line {named}{more}")
 
 
-def _recurring_texts(index: PairIndex, near: Sequence[NearDuplicate]) -> Iterator[Found]:
-    clusters = cluster_texts(len(index.texts), near)
+def _recurring_texts(index: PairIndex, clusters: NDArray[np.int64]) -> Iterator[Found]:
     lines, first, second = (index.column(name) for name in ("line", "chosen", "rejected"))
     if not len(lines):
         return
@@ -109,11 +109,11 @@ def cluster_texts(n_texts: int, near: Sequence[NearDuplicate]) -> NDArray[np.int
     return connected_components(graph, directed=False)[1].astype(np.int64)  # type: ignore[no-any-return]
 
 
-def _close_sides(index: PairIndex, *, similarity: float) -> Iterator[Found]:
+def _close_sides(index: PairIndex, clusters: NDArray[np.int64], *, similarity: float) -> Iterator[Found]:
     words, ends = index.texts.words, index.texts.ends
     sides = zip(index.column("chosen").tolist(), index.column("rejected").tolist(), strict=True)
     for entry, (chosen, rejected) in enumerate(sides):
-        if chosen != rejected:
+        if chosen != rejected and clusters[chosen] == clusters[rejected]:
             share = side_similarity(
                 words[ends[chosen] : ends[chosen + 1]], words[ends[rejected] : ends[rejected + 1]]
             )

@@ -1,14 +1,11 @@
 """From a row as it came to a pair: names, forms and types."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from stages.core.columns import EDITORS_FORM, Columns
 from stages.core.pairs import PreferencePair, Prompt, Shown
 
-PAIR_FORM = ("chosen", "rejected")
-EDITORS_FORM = ("paragraph_a", "paragraph_b", "preferred")
-OPTIONAL = ("editor", "group_id", "section", "reviewed_at", "chosen_shown", "synthetic")
-ALSO_CALLED = {"id": "pair_id", "timestamp": "reviewed_at"}
 TEXTS = ("prompt", "chosen", "rejected")
 EXCERPT = 60
 
@@ -28,18 +25,6 @@ class Finding(NamedTuple):
     found: str
 
 
-class Columns(NamedTuple):
-    """Our name -> the name in the file, and the names that nobody reads."""
-
-    names: dict[str, str]
-    extra: tuple[str, ...]
-
-    @property
-    def is_editors_form(self) -> bool:
-        """Are the texts called paragraph_a and paragraph_b, with the preferred one named?"""
-        return "paragraph_a" in self.names
-
-
 class Reading(NamedTuple):
     """A row understood as far as possible; without a pair it has at least one finding."""
 
@@ -47,32 +32,6 @@ class Reading(NamedTuple):
     pair_id: str | None
     pair: PreferencePair | None
     findings: tuple[Finding, ...]
-
-
-def resolve_columns(present: Collection[str], mapping: Mapping[str, str]) -> Columns:
-    """Which column is what. `mapping` is theirs -> ours; ValueError names what is missing."""
-    known = {"pair_id", "prompt", *PAIR_FORM, *EDITORS_FORM, *OPTIONAL}
-    problems = [f"{theirs!r} is mapped but not in the file" for theirs in mapping if theirs not in present]
-    problems += [f"{ours!r} is no field of ours" for ours in mapping.values() if ours not in known]
-    problems += [f"{ours!r} is mapped to and in the file" for ours in mapping.values() if ours in present]
-    if len(set(mapping.values())) < len(mapping):
-        problems.append("two columns are mapped to the same field")
-    names = {name: name for name in present if name in known}
-    names |= {ours: theirs for theirs, ours in mapping.items()}
-    for theirs, ours in ALSO_CALLED.items():
-        if theirs in present and theirs not in mapping:
-            names.setdefault(ours, theirs)
-    form = PAIR_FORM if all(name in names for name in PAIR_FORM) else EDITORS_FORM
-    if not any(name in names for name in EDITORS_FORM):
-        form = PAIR_FORM
-    unused = set(PAIR_FORM + EDITORS_FORM) - set(form)
-    names = {ours: theirs for ours, theirs in names.items() if ours not in unused}
-    missing = [name for name in ("pair_id", "prompt", *form) if name not in names]
-    if missing:
-        problems.append(f"no column {', '.join(missing)}")
-    if problems:
-        raise ValueError("; ".join(problems))
-    return Columns(names, tuple(sorted(set(present) - set(names.values()))))
 
 
 def read_pair(row: RawRow, columns: Columns) -> Reading:

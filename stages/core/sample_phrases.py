@@ -152,8 +152,8 @@ CLICHES = (
 )
 
 NEUTRAL = (
-    "{Lead} has worked in {place} since {year}.",
-    "{Org} has met at {venue} since {year}.",
+    "{Lead} has worked in {place} since {founded}.",
+    "{Org} has met at {venue} since {founded}.",
     "Buses from {place}'s {area} estate stop at {venue}.",
     "The trustees of {org} meet on the first {weekday} of the month.",
     "{Second} answers for safeguarding at {org}.",
@@ -161,7 +161,7 @@ NEUTRAL = (
     "{Org} has {n_old} members and publishes its accounts each {month}.",
     "{Partner} wrote in support of {org} in {month}.",
     "{Org} and {partner} signed an agreement in {year}.",
-    "In {place}, {venue} has step-free access from {street} Street.",
+    "There is step-free access from {place}'s {street} Street.",
     "{Org} is insured for its work at {venue}.",
     "Neighbours on {place}'s {street} Street lend chairs when {venue} is full.",
     "A notice about the {sessions} hangs in {org}'s window on {street} Street.",
@@ -174,8 +174,8 @@ NEUTRAL = (
     "{Lead} reports to the trustees of {org}; {second} stands in.",
     "{Org} keeps its records on {street} Street, under {second}'s lock.",
     "From {place}'s station it is a short walk to {venue}.",
-    "In {year} {lead} set up the first {sessions} with {partner}.",
-    "{Org} began on {street} Street with {small} volunteers.",
+    "In {founded} {lead} set up the first {sessions} with {partner}.",
+    "{Org} began in {founded} on {street} Street with {small} volunteers.",
 )
 
 HEDGED_FUTURE = ("would hope to", "may be able to", "would aim to", "might seek to", "would endeavour to")

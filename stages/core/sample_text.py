@@ -21,6 +21,7 @@ DIMENSIONS = (
     "agrees_with_the_brief",  # people and months as in the prompt
 )
 CHARACTERS_PER_WORD = 6
+SHORTEST_SENTENCE = 30  # characters
 Levels = Mapping[str, bool]
 
 Item = TypeVar("Item")
@@ -41,6 +42,7 @@ QUANTITIES = {  # by the first word of the thing; anything else 12 to 90
     "{place}": (6, 24), "volunteers": (6, 24), "jobs": (3, 8), "the": (0, 0),
 }  # fmt: skip
 NAME_IN_BRACES = re.compile(r"{(\w+)}")
+SENTENCE_START = re.compile(r"(?<=[.?!] )t(?=he )")
 SMALL_NUMBER = re.compile(r"([1-9]\d?)(?=\s)")
 CARRIED_ANYWHERE = ("named_outcome", "fits_the_funder", "budget_adds_up", "agrees_with_the_brief")
 
@@ -63,13 +65,27 @@ def write_paragraph(application: Application, plan: Plan, levels: Levels, n_word
     neutral = _shuffled(phrases.NEUTRAL, name, "neutral")
     spare = neutral if levels["no_cliches"] else _shuffled(phrases.CLICHES, name, "cliches")
     sentences = body + carried + [fill(text, application, name=name) for text in spare[: plan.n_cliches]]
-    n_left = n_words * CHARACTERS_PER_WORD - sum(map(len, sentences))
+    n_left = n_words * CHARACTERS_PER_WORD - len(introduce_once(" ".join(sentences), application))
     for text in neutral[plan.n_cliches :]:
+        if n_left < SHORTEST_SENTENCE:
+            break
         more = fill(text, application, name=name)
-        if len(more) <= n_left:
+        n_more = len(introduce_once(" ".join([*sentences, more]), application))
+        if n_more <= n_words * CHARACTERS_PER_WORD:
             sentences.append(more)
-            n_left -= len(more)
-    return " ".join([sentences[0], *_shuffled(sentences[1:], name, "order")])
+            n_left = n_words * CHARACTERS_PER_WORD - n_more
+    text = " ".join([sentences[0], *_shuffled(sentences[1:], name, "order")])
+    return introduce_once(text, application)
+
+
+def introduce_once(text: str, application: Application) -> str:
+    """Full names at the first mention, the short ones after it, as people write."""
+    short = {application.organisation: f"the {application.theme.organisation}"}
+    short |= {person: person.split()[0] for person in (application.lead, application.second)}
+    for full, later in short.items():
+        head, found, rest = text.partition(full)
+        text = head + found + rest.replace(full, later)
+    return SENTENCE_START.sub(lambda match: match.group().upper(), text)
 
 
 def write_clause(clause: Clause, application: Application, levels: Levels, *, name: str) -> str:
@@ -146,7 +162,8 @@ def _fill(text: str, application: Application, *, name: str, **extra: str) -> st
 
 def _word(wanted: str, application: Application, extra: Mapping[str, str], name: str) -> str:
     lower = wanted[0].lower() + wanted[1:]
-    word = extra[lower] if lower in extra else application.word(lower, lambda items: pick(items, name, lower))
+    draw = "skill" if lower == "tool" else lower  # the tool that measures the skill of the same sentence
+    word = extra[lower] if lower in extra else application.word(lower, lambda items: pick(items, name, draw))
     return word[0].upper() + word[1:] if wanted[0].isupper() else word
 
 

@@ -24,6 +24,7 @@ class Application(NamedTuple):
     second: str
     area: str
     street: str
+    founded: int
     n_people: int
     n_months: int
     n_units: int
@@ -38,12 +39,8 @@ class Application(NamedTuple):
         if name in ("partner", "venue"):
             known = getattr(self, name)
             return choose([known, known, f"the {self.place} {known.removeprefix('the ')}"])
-        if name in ("lead", "second"):
-            known = getattr(self, name)
-            return choose([known, known, known.split()[0]])
-        if name == "org":
-            return choose([self.organisation, self.organisation, f"the {self.theme.organisation}"])
         return {
+            "org": self.organisation,
             "unit": self.theme.unit,
             "n_out": str(max(2, self.n_people * 2 // 3)),
             "n_old": str(self.n_people * 3 + self.n_units),
@@ -58,7 +55,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "weekday": phrases.WEEKDAYS,
     "month": phrases.MONTHS[:6],
     "month_end": phrases.MONTHS[6:],
-    "year": tuple(str(year) for year in range(2012, 2024)),
+    "year": tuple(str(year) for year in range(2017, 2024)),
     "small": ("two", "three", "four", "five", "six", "eight"),
     "miles": ("two", "three", "four", "five"),
 }
@@ -98,6 +95,7 @@ def _invent(application_id: str, place: str) -> Application:
         + f" {one(phrases.LAST_NAMES, 'second last')}",
         area=one(phrases.AREAS, "area"),
         street=one(phrases.STREETS, "street"),
+        founded=number(1994, 2014, "founded"),
         n_people=number(14, 96, "n_people"),
         n_months=number(6, 24, "n_months"),
         n_units=number(12, 80, "n_units"),

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.core.audits import Audit, AuditLimits, audit_pairs
+from stages.core.columns import Columns
 from stages.core.components import TextLinks, label_components
 from stages.core.derived_rows import derive_frame, farthest_word_count
 from stages.core.near_duplicates import find_near_duplicates
 from stages.core.pair_index import PairIndex
 from stages.core.pair_rules import compare_rows
-from stages.core.raw_rows import Columns, Finding, RawRow, Reading, read_pair
+from stages.core.raw_rows import Finding, RawRow, Reading, read_pair
 from stages.core.record import Record
 from stages.core.rules import RULES, About, RuleSetting
 from stages.core.text_rules import find_in_pair

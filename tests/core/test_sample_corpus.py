@@ -8,11 +8,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from stages import sample as sample_command
 from stages.core.components import index_texts, label_components, link_texts
 from stages.core.sample_corpus import make_sample
 from stages.core.sample_text import DIMENSIONS
 from stages.core.textforms import count_words
+from stages.sample import write_sample
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -22,13 +22,10 @@ def sample():
     return make_sample()
 
 
-def test_the_files_of_the_repository_are_what_the_generator_writes(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    sample_command.main()
+def test_the_files_of_the_repository_are_what_the_generator_writes(sample, tmp_path):
+    write_sample(sample, tmp_path)
     for name in ("pairs.jsonl", "prompts.jsonl", "truth.json"):
-        assert (tmp_path / "data/sample" / name).read_bytes() == (
-            REPOSITORY / "data/sample" / name
-        ).read_bytes()
+        assert (tmp_path / name).read_bytes() == (REPOSITORY / "data/sample" / name).read_bytes()
 
 
 def test_it_has_the_promised_size(sample):

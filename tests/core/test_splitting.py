@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from stages.core.components import index_texts, label_components, link_texts, name_components
 from stages.core.overlaps import count_overlaps
-from stages.core.pairs import PreferencePair, Prompt
-from stages.core.split_parts import divide_pairs
+from stages.core.pairs import PreferencePair, Prompt, SplitPair
+from stages.core.split_parts import divide_rows
 from stages.core.splitting import (
     HoldoutSizeError,
     choose_sides,
@@ -155,9 +155,10 @@ def test_no_group_prompt_or_text_stands_on_two_sides(pairs, n_holdout):
         names, sides = split(pairs, n_holdout=n_holdout)
     except HoldoutSizeError:
         return
-    parts = divide_pairs(pairs, names, sides, salt="s")
-    assert len(parts.holdout) == n_holdout
-    assert sorted(row.pair_id for part in parts for row in part) == sorted(pair.pair_id for pair in pairs)
+    places = divide_rows([pair.pair_id for pair in pairs], names, sides, salt="s")
+    assert len(places.holdout) == n_holdout
+    assert sorted(place for part in places for place in part) == list(range(len(pairs)))
+    parts = [[pairs[place] for place in part] for part in places]
     for one, other in combinations(parts, 2):
         for first in one:
             for second in other:
@@ -205,7 +206,12 @@ def test_the_order_of_the_rows_changes_nothing(order):
     shuffled = [pairs[place] for place in order]
     again, sides_again = split(shuffled, n_holdout=4)
     assert sides == sides_again
-    assert divide_pairs(pairs, names, sides, salt="s") == divide_pairs(shuffled, again, sides_again, salt="s")
+    assert ordered_ids(pairs, names, sides) == ordered_ids(shuffled, again, sides_again)
+
+
+def ordered_ids(pairs, names, sides):
+    ids = [pair.pair_id for pair in pairs]
+    return [[ids[place] for place in part] for part in divide_rows(ids, names, sides, salt="s")]
 
 
 def test_near_duplicates_and_shared_runs_join_pairs():
@@ -236,8 +242,11 @@ def test_near_duplicates_and_shared_runs_join_pairs():
 
 
 def overlaps(parts, fresh=()):
-    components = {name: [f"{name}{place}" for place, _ in enumerate(pairs)] for name, pairs in parts.items()}
-    return count_overlaps(parts, components, fresh, similarity=0.8)
+    rows = {
+        name: [SplitPair(component_id=f"{name}{place}", **dict(pair)) for place, pair in enumerate(pairs)]
+        for name, pairs in parts.items()
+    }
+    return count_overlaps(rows, fresh, similarity=0.8)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +273,12 @@ def test_a_fresh_prompt_that_a_pair_has_is_counted():
         for text in ("WRITE about subject number 1, please", "new")
     ]
     assert overlaps({"train": [make_pair(1)], "holdout": [make_pair(2)]}, fresh).fresh_prompts == 1
+
+
+def test_a_component_on_two_sides_is_counted():
+    row = SplitPair(component_id="c", **dict(make_pair(1)))
+    other = SplitPair(component_id="c", **dict(make_pair(2)))
+    assert count_overlaps({"train": [row], "holdout": [other]}, [], similarity=0.8).components == 1
 
 
 def test_clean_sides_have_no_overlap():
