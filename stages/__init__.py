@@ -7,7 +7,9 @@ One stage of `dvc.yaml` is one module of this package. `stages.core` decides,
 import importlib.util
 import sys
 
-if sys.version_info < (3, 11) or importlib.util.find_spec("pydantic") is None:
+NEEDED = ("great_expectations", "lm_eval", "pydantic", "sklearn", "statsmodels", "trl", "typer", "yaml")
+
+if sys.version_info < (3, 11) or any(importlib.util.find_spec(name) is None for name in NEEDED):
     # DVC runs `python` from PATH, not the interpreter it was installed for.
     sys.exit(
         f"bluepencil: {sys.executable} lacks Blue Pencil's packages (Python 3.11 or newer is needed).\n"
