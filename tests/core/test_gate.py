@@ -277,9 +277,10 @@ def test_more_pairs_than_are_held_out_are_invalid():
 
 
 def test_different_questions_are_invalid_with_or_without_numbers():
-    assert capability(parse_capability({"capability": {"same_questions": False}})).state == "invalid"
-    section = capability_section(same_questions=False)
-    assert capability(parse_capability({"capability": section})).state == "invalid"
+    for section in ({"same_questions": False}, capability_section(same_questions=False)):
+        verdict = capability(parse_capability({"capability": section}))
+        assert verdict.state == "invalid"
+        assert verdict.reasons[0] == "The two models were not asked the same questions in the same way."
 
 
 @pytest.mark.parametrize("judge", [accuracy, winrate, capability])
