@@ -7,7 +7,8 @@ One stage of `dvc.yaml` is one module of this package. `stages.core` decides,
 import importlib.util
 import sys
 
-NEEDED = ("great_expectations", "lm_eval", "pydantic", "sklearn", "statsmodels", "trl", "typer", "yaml")
+# The light ones: data-quality checks run where torch and what stands on it are not installed.
+NEEDED = ("great_expectations", "pydantic", "sklearn", "typer", "yaml")
 
 if sys.version_info < (3, 11) or any(importlib.util.find_spec(name) is None for name in NEEDED):
     # DVC runs `python` from PATH, not the interpreter it was installed for.

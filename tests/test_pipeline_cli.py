@@ -92,19 +92,20 @@ def test_a_wrong_size_changes_nothing(project: Path) -> None:
     assert (project / "params.yaml").read_text() == PARAMS
 
 
-def test_repro_refuses_broken_params_before_dvc_starts(project: Path) -> None:
-    (project / "params.yaml").write_text(PARAMS.replace("beta: 0.1", "beta: -1"))
+@pytest.mark.parametrize(
+    ("was", "becomes", "said"),
+    [
+        ("beta: 0.1", "beta: -1", "train.beta"),
+        ("data/sample/pairs.jsonl", "data/raw/none.jsonl", "data.pairs: data/raw/none.jsonl does not exist"),
+    ],
+)
+def test_repro_refuses_broken_params_and_missing_inputs_before_dvc_starts(
+    project: Path, was: str, becomes: str, said: str
+) -> None:
+    (project / "params.yaml").write_text(PARAMS.replace(was, becomes))
     done = run("repro", cwd=project)
     assert done.returncode == 2
-    assert "train.beta" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_repro_names_a_missing_input_and_its_parameter(project: Path) -> None:
-    (project / "params.yaml").write_text(PARAMS.replace("data/sample/pairs.jsonl", "data/raw/none.jsonl"))
-    done = run("repro", cwd=project)
-    assert done.returncode == 2
-    assert "data.pairs: data/raw/none.jsonl does not exist" in done.stderr
+    assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
