@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -138,3 +139,17 @@ def test_a_table_survives_parquet_and_other_bytes_are_refused(tmp_path: Path) ->
 def test_csv_has_a_header_and_unix_line_ends(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", ["x", "y"], [[1, "a,b"]])
     assert (tmp_path / "a.csv").read_bytes() == b'x,y\n1,"a,b"\n'
+
+
+def test_what_a_killed_writer_left_is_cleared_by_the_next(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (tmp_path / f".rows.json.{dead.pid}.abcd.tmp").write_text("half a r")
+    (tmp_path / f".rows.json.{os.getpid()}.abcd.tmp").write_text("of a process that lives")
+    (tmp_path / f".other.json.{dead.pid}.abcd.tmp").write_text("of another file")
+    write_text(tmp_path / "rows.json", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "rows.json",
+        f".rows.json.{os.getpid()}.abcd.tmp",
+        f".other.json.{dead.pid}.abcd.tmp",
+    }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.cli.pipeline import with_overrides
+from stages.cli.pipeline import set_aside_broken_lock, with_overrides
 from stages.errors import InputError, ParamsError
 
 ROOT = Path(__file__).parent.parent
@@ -126,3 +126,25 @@ def test_a_python_without_the_packages_is_told_what_to_do(tmp_path: Path) -> Non
     assert done.returncode == 1
     assert "source .venv/bin/activate" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "damage", ["schema: '2.0'\nstages:\n  split:\n    cm", "schema: '2.0'\nsta: [", "\0"]
+)
+def test_a_damaged_lock_file_is_set_aside_in_words(
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(damage)
+    set_aside_broken_lock(lock)
+    assert not lock.exists()
+    assert (tmp_path / "dvc.lock.broken").read_text() == damage
+    assert "results come from the cache" in capsys.readouterr().err
+
+
+def test_a_sound_lock_file_stays(tmp_path: Path) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text("schema: '2.0'\nstages:\n  split:\n    cmd: python -m stages.split\n")
+    set_aside_broken_lock(lock)
+    set_aside_broken_lock(tmp_path / "absent.lock")
+    assert lock.exists()

@@ -53,11 +53,33 @@ def check_inputs(params: Params) -> None:
 
 def run_dvc(arguments: list[str]) -> None:
     """Run DVC so that `python` in a stage's command is the interpreter running now; exit as DVC does."""
+    set_aside_broken_lock(Path("dvc.lock"))
     binaries = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": os.pathsep.join([binaries, os.environ.get("PATH", "")])}
     sys.exit(
         subprocess.run([sys.executable, "-m", "dvc", *arguments], env=environment, check=False).returncode
     )
+
+
+def set_aside_broken_lock(lock: Path) -> None:
+    """Rename a dvc.lock that no longer can be read: DVC writes it in place, so a power cut can halve it.
+
+    Nothing is lost by it: the run cache knows what every stage wrote.
+    """
+    if not lock.exists():
+        return
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+    from voluptuous import Invalid
+
+    try:
+        COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(read_text(lock)))
+    except (YAMLError, Invalid):
+        aside = lock.replace(lock.with_suffix(".lock.broken"))
+        typer.echo(
+            f"bluepencil: {lock} could not be read; it is now {aside}, results come from the cache", err=True
+        )
 
 
 def size(name: Annotated[Size, typer.Argument(help="gpu or default")]) -> None:
