@@ -4,8 +4,8 @@ Needs models/base (`dvc repro base_model`). Pairs: 64 of the sample corpus, or a
 that BENCH_PAIRS names. Every arm is a process of its own (benchmarks/dpo_arm.py); the arms take turns
 every few pairs, so that a machine that slows down slows down all of them.
 
-- losses: both train on the same batches in the same order, fp32, dropout 0; the curves must agree.
-  Their peak memory is that of equal batches.
+- losses: both train on the same batches in the same order, fp32, dropout 0, a step each
+  batch; the curves must agree. Their peak memory is that of equal batches.
 - speed: each in its own order. TRL's defaults compute the reference in every step, with the adapter
   switched off. TRL's best flags are looked for first, by timing each of `CANDIDATES`.
 
@@ -136,14 +136,14 @@ def measure(
         seed=train.seed,
         epoch=0,
     )
+    every_batch = train.model_copy(update={"gradient_accumulation_steps": 1})  # more steps to drift apart in
     same = BEST | {
         "precompute_ref_log_probs": False,
         "train_sampling_strategy": "sequential",
         "per_device_train_batch_size": size,
-        "gradient_accumulation_steps": train.gradient_accumulation_steps,
     }
     loss_arms = [
-        Arm("ours, losses", "ours", some, **setting),
+        Arm("ours, losses", "ours", some, **setting | {"train": every_batch}),
         Arm("TRL, losses", "trl", [some[index] for index in order], flags=same, **setting),
     ]
     alternate(loss_arms)

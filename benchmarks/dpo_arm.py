@@ -54,6 +54,10 @@ class Clock:
 
     def done(self, phase: str, n_pairs: int) -> None:
         """Stop the clock; what follows up to the next `wait` is not measured."""
+        import torch
+
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
         self.finished = {
             "phase": phase,
             "n_pairs": n_pairs,
@@ -112,6 +116,7 @@ def ours(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
 def stock(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
     """TRL's own trainer and loop, on the same token ids; its precomputation, if asked for, is one block."""
     from datasets import Dataset
+    from transformers import PrinterCallback
     from trl import DPOConfig, DPOTrainer
 
     from stages.adapters.checkpoint import load_model, load_tokenizer
@@ -146,6 +151,7 @@ def stock(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
         peft_config=lora_config(train),
     )  # fmt: skip
     clock.done("construct", len(pairs))
+    trainer.remove_callback(PrinterCallback)
     return trainer, record_losses(trainer)
 
 
@@ -182,7 +188,11 @@ def pause_between_steps(trainer: "DPOTrainer", clock: Clock) -> None:
 
 
 def peak_bytes() -> int:
-    """The largest resident memory that this process has had."""
+    """The most memory that this process has had: of the GPU where it uses one, else resident."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
 
 

@@ -76,6 +76,8 @@ class Arm:
         if came["phase"] == "end":
             self.losses = came["losses"]
             self.imported_bytes, self.peak_bytes = came["imported_bytes"], came["peak_bytes"]
+            self.mouth.close()
+            self.ear.close()
             self.process.wait()
             return False
         self.blocks.append(Block(**came))

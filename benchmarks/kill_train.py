@@ -139,13 +139,14 @@ def start_training(folder: Path) -> "subprocess.Popen[bytes]":
         "PYTHONPATH": str(REPOSITORY),
         "BLUEPENCIL_CHECKPOINTS": str(folder / "checkpoints"),
     }
-    return subprocess.Popen(
-        [sys.executable, "-m", "stages.train"],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / "train.log").open("ab"),
-    )
+    with (folder / "train.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "stages.train"],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
 
 
 def kill_and_resume(folder: Path, seconds: float) -> Outcome:

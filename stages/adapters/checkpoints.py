@@ -86,7 +86,7 @@ def seal_checkpoint(checkpoint: Path, marker: str) -> None:
 
 
 def last_whole_checkpoint(folder: Path, marker: str) -> Path | None:
-    """The newest checkpoint that is as it was sealed; those cut off or damaged are removed, and it is said."""
+    """The newest checkpoint that is as it was sealed; those cut off or damaged are removed, aloud."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
     for checkpoint in found:
         problem = _what_is_wrong(checkpoint, marker)

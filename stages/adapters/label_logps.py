@@ -28,7 +28,7 @@ class _LabelLogps(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, with_mean: bool
     ) -> tuple[torch.Tensor, ...]:
-        log_probs, expected_z = torch.empty(2, len(labels))
+        log_probs, entropy = torch.empty(len(labels)), torch.empty(len(labels))
         is_top1 = torch.empty(len(labels), dtype=torch.bool)
         mean_rows = torch.empty_like(hidden) if with_mean else hidden
         step = max(LOGITS_AT_ONCE // len(weight), 1)
@@ -44,10 +44,10 @@ class _LabelLogps(torch.autograd.Function):
             is_top1[part] = at == labels[part]
             if with_mean:
                 mean_rows[part] = (logits @ weight).div_(total[:, None])
-                expected_z[part] = log_z - (hidden[part] * mean_rows[part]).sum(dim=1)
+                entropy[part] = log_z - (hidden[part] * mean_rows[part]).sum(dim=1)
         ctx.save_for_backward(weight[labels] - mean_rows if with_mean else None)
-        ctx.mark_non_differentiable(expected_z, is_top1)
-        return log_probs, expected_z, is_top1
+        ctx.mark_non_differentiable(entropy, is_top1)
+        return log_probs, entropy, is_top1
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
