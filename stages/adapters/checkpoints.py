@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from stages.core.hashing import hex_digest
 from stages.errors import InputError, RuntimeCheckError
 from stages.io import dump_json, read_json, sha256_file, write_json
@@ -58,7 +56,7 @@ def checkpoint_folder(key: str) -> Iterator[Path]:
             ) from error
         try:
             yield folder
-        except (OSError, RuntimeError, SafetensorError) as error:
+        except Exception as error:
             if not is_disk_full(error):
                 raise
             raise RuntimeCheckError(
@@ -71,13 +69,19 @@ def checkpoint_folder(key: str) -> Iterator[Path]:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Does this error of Python, torch or safetensors mean that there was no room for a file?"""
+    """Does this error mean that there was no room for a file?
+
+    Python's says so by its number, safetensors and tokenizers (both Rust) in their text, and torch.save
+    only that its writer failed.
+    """
     if isinstance(error, OSError):
         return error.errno in DISK_IS_FULL
     text = str(error)
-    if isinstance(error, SafetensorError):
-        return any(f"os error {number}" in text for number in DISK_IS_FULL)
-    return "PytorchStreamWriter" in text or "inline_container.cc" in text  # torch.save gives no errno
+    return (
+        any(f"os error {number}" in text for number in DISK_IS_FULL)
+        or "PytorchStreamWriter" in text
+        or "inline_container.cc" in text
+    )
 
 
 def seal_checkpoint(checkpoint: Path, marker: str) -> None:

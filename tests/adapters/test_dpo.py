@@ -337,7 +337,9 @@ def test_a_damaged_checkpoint_is_removed_and_the_one_before_it_used(
     assert not list(tmp_path.glob("checkpoint-*"))
 
 
-@pytest.mark.parametrize("room", [5_000, 20_000, 60_000])  # bytes a file may have; each fails elsewhere
+@pytest.mark.parametrize(
+    "room", [5_000, 25_000]
+)  # bytes a file may have: too few for the adapter, for the optimizer
 def test_a_full_disk_is_named_and_loses_nothing(
     room: int, rows: list[ReferenceRow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
