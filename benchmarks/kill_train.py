@@ -23,10 +23,11 @@ from stages import paths
 from stages.core.pairs import SplitPair
 from stages.core.reference import ReferenceRow
 from stages.io import sha256_file, write_jsonl, write_text
+from stages.shell import be_quiet_and_offline
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ADAPTER = paths.POLICY_MODEL / "adapter_model.safetensors"
-N_STEPS = 150  # of two pairs; a few milliseconds each, with a checkpoint after every third
+N_STEPS = 60  # of two pairs; a few milliseconds each, with a checkpoint after every third
 SMALL: dict[str, dict[str, Any]] = {
     "size": {"n_train": "all"},
     "runtime": {"device": "cpu", "dtype": "float32", "quantization": "none", "n_threads": 1},
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, required=True, help="runs to kill")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args()
+    be_quiet_and_offline()
     draw = random.Random(options.seed)  # noqa: S311 - moments, no secret
     with tempfile.TemporaryDirectory() as name:
         folder = build_run(Path(name), SMALL)

@@ -76,7 +76,7 @@ def can_score(model: Any) -> bool:
     names = (
         "final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling",
     )  # fmt: skip
-    return (
+    return bool(
         type(head) is torch.nn.Linear
         and head.bias is None
         and head.weight.device.type == "cpu"
