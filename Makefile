@@ -28,7 +28,9 @@ browser: venv
 	|| $(BIN)/python -m playwright install chromium
 
 bench: venv ## speed, against the libraries' own ways; writes benchmarks/results/
+	test -d models/base || $(BIN)/dvc repro base_model
 	$(BIN)/python -m benchmarks.mmlu
+	$(BIN)/python -m benchmarks.dpo
 	$(BIN)/python -m benchmarks.data_scale
 
 calibrate: venv ## coverage and false-pass rates on thousands of simulated models

@@ -10,6 +10,7 @@ from stages import paths
 from stages.core.margins import margin_row
 from stages.core.pairs import SplitPair
 from stages.core.reference import match_reference
+from stages.core.rendered import kept_pairs
 from stages.core.splitting import split_sha256
 from stages.core.subset import first_rows
 from stages.io import read_jsonl, write_jsonl
@@ -39,7 +40,9 @@ def main() -> None:
     prepare_for_scoring(model)
     rows = []
     for part, pairs in parts.items():
-        rendered = render_pairs(tokenizer, pairs, max_length=params.runtime.max_length)
+        rendered = render_pairs(
+            tokenizer, pairs, max_length=params.runtime.max_length, too_long=params.runtime.too_long
+        )
         base_rows = match_reference(rendered, reference)
         scored = score_pairs(
             model,
@@ -52,7 +55,7 @@ def main() -> None:
             margin_row(
                 pair, part, base_row, *scored[pair.pair_id], beta=params.train.beta, split_sha256=split_hash
             )
-            for pair, base_row in zip(pairs, base_rows, strict=True)
+            for pair, base_row in zip(kept_pairs(pairs, rendered), base_rows, strict=True)
         ]
     write_jsonl(paths.MARGINS, rows)
 

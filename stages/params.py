@@ -68,6 +68,7 @@ class RuntimeParams(Section):
     attn_implementation: Literal["sdpa", "eager", "flash_attention_2"]
     n_threads: Count
     max_length: Count
+    too_long: Literal["refuse", "set_aside"]
     score_batch_size: Count
     margin_tolerance: NonNegative
 
@@ -127,6 +128,10 @@ LossType = Literal[
 ]  # fmt: skip
 
 
+# The losses on the difference of both rewards: only there does the term that f-DPO leaves out cancel.
+F_DIVERGENCE_LOSSES = {"sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robust", "discopop", "sft"}
+
+
 class TrainParams(Section):
     method: Literal["lora", "qlora", "full"]
     loss_type: Annotated[list[LossType], Field(min_length=1)]
@@ -150,11 +155,25 @@ class TrainParams(Section):
     seed: CountOrZero
     logging_steps: Count
     save_steps: Count
+    chosen_drop_limit: Positive
+    chosen_drop_window: Count
+    max_loss_growth: Positive
 
     @model_validator(mode="after")
     def one_weight_per_loss(self) -> "TrainParams":
         if self.loss_weights is not None and len(self.loss_weights) != len(self.loss_type):
             raise ValueError(f"{len(self.loss_weights)} loss_weights for {len(self.loss_type)} loss_type")
+        return self
+
+    @model_validator(mode="after")
+    def losses_fit_their_settings(self) -> "TrainParams":
+        if "exo_pair" in self.loss_type and self.label_smoothing == 0:
+            raise ValueError("loss_type exo_pair needs label_smoothing above 0; its paper uses 0.001")
+        others = sorted(set(self.loss_type) - F_DIVERGENCE_LOSSES)
+        if self.f_divergence_type != "reverse_kl" and others:
+            raise ValueError(
+                f"f_divergence_type {self.f_divergence_type} does not go with {others}; use reverse_kl"
+            )
         return self
 
 

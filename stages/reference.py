@@ -38,7 +38,9 @@ def main() -> None:
 
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     rendered = {
-        part: render_pairs(tokenizer, pairs, max_length=params.runtime.max_length)
+        part: render_pairs(
+            tokenizer, pairs, max_length=params.runtime.max_length, too_long=params.runtime.too_long
+        )
         for part, pairs in parts.items()
     }
     model = load_model(paths.BASE_MODEL, None, params.runtime)

@@ -17,6 +17,7 @@ from stages.shell import run_stage
 LOGGED = (
     "step", "epoch", "loss", "learning_rate", "grad_norm", "rewards/chosen", "rewards/rejected",
     "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected", "entropy",
+    "chosen_drop", "chosen_collapsed",
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def main() -> None:
 
     use_threads(runtime)
     tokenizer = load_tokenizer(paths.BASE_MODEL)
-    rendered = render_pairs(tokenizer, pairs, max_length=runtime.max_length)
+    rendered = render_pairs(tokenizer, pairs, max_length=runtime.max_length, too_long=runtime.too_long)
     rows = match_reference(rendered, read_reference(paths.REFERENCE_LOGPS))
     inputs = [paths.BASE_MODEL / MANIFEST, paths.TRAIN_PAIRS, paths.REFERENCE_LOGPS]
     key = checkpoints.run_key(train, runtime, n_train=len(rows), inputs=inputs)
@@ -46,10 +47,15 @@ def main() -> None:
         dpo.train_policy(trainer, resume_from=resume_from)
         with replacing_folder(paths.POLICY_MODEL) as policy:
             dpo.save_policy(trainer, policy, base_name=paths.BASE_MODEL.as_posix())
-            manifest = {"method": train.method, "base_sha256": base_sha256(paths.BASE_MODEL)}
+            manifest = {
+                "method": train.method,
+                "base_sha256": base_sha256(paths.BASE_MODEL),
+                "n_pairs": len(rows),
+                "n_pairs_set_aside": len(pairs) - len(rows),
+            }
             write_json(policy / "manifest.json", manifest)
-        steps = [entry for entry in trainer.state.log_history if "loss" in entry]
-        write_csv(paths.TRAIN_LOG, LOGGED, [[entry[name] for name in LOGGED] for entry in steps])
+        rows = [[row[name] for name in LOGGED] for row in dpo.log_rows(trainer)]
+        write_csv(paths.TRAIN_LOG, LOGGED, rows)
 
 
 if __name__ == "__main__":

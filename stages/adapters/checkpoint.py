@@ -32,6 +32,7 @@ def load_tokenizer(folder: Path, *, place: str | None = None) -> "PreTrainedToke
         raise ModelError(f"{where}: the tokenizer has no EOS token, so a completion has no end; set one")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token  # padding is masked everywhere, its id never matters
+    _check_vocabulary(tokenizer, folder, where)
     return tokenizer
 
 
@@ -64,6 +65,22 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
         model = PeftModel.from_pretrained(model, str(policy), local_files_only=True)
     model.eval()
     return model
+
+
+def _check_vocabulary(tokenizer: "PreTrainedTokenizerBase", folder: Path, where: str) -> None:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{where}: config.json cannot be loaded ({_first_line(error)})") from error
+    n_rows = config.get_text_config().vocab_size
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= n_rows:
+        raise ModelError(
+            f"{where}: the tokenizer has ids up to {largest}, the model embeds {n_rows} ids (0 to "
+            f"{n_rows - 1}): they do not belong together; take both from one checkpoint"
+        )
 
 
 def use_threads(runtime: RuntimeParams) -> None:

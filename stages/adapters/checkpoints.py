@@ -1,9 +1,11 @@
 """Training checkpoints: outside the repository, one folder per run, one process at a time.
 
 The folder's name is a hash of everything that determines the run, so a checkpoint is never
-continued by another run; it is removed once the policy is written.
+continued by another run; it is removed once the policy is written. Each checkpoint is sealed with
+the hashes of its files, so one that was cut off or damaged is recognised and never loaded.
 """
 
+import errno
 import fcntl
 import importlib.metadata
 import os
@@ -13,17 +15,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stages.core.hashing import hex_digest
-from stages.errors import RuntimeCheckError
-from stages.io import dump_json, sha256_file
+from stages.errors import InputError, RuntimeCheckError
+from stages.io import dump_json, read_json, sha256_file, write_json
 from stages.params import RuntimeParams, TrainParams
+from stages.progress import say
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
+# What watches a run, and how often it is saved, changes no weight.
+WATCHING = {"save_steps", "chosen_drop_limit", "chosen_drop_window", "max_loss_growth"}
+DISK_IS_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 def run_key(train: TrainParams, runtime: RuntimeParams, *, n_train: int, inputs: list[Path]) -> str:
     """Hash of parameters, input files and library versions: equal keys, equal runs."""
     values = {
-        "train": train.model_dump(exclude={"save_steps"}),  # how often to save changes no result
+        "train": train.model_dump(exclude=WATCHING),
         "runtime": runtime.model_dump(),
         "n_train": n_train,
         "inputs": {path.as_posix(): sha256_file(path) for path in inputs},
@@ -34,7 +40,10 @@ def run_key(train: TrainParams, runtime: RuntimeParams, *, n_train: int, inputs:
 
 @contextmanager
 def checkpoint_folder(key: str) -> Iterator[Path]:
-    """The run's folder, locked while in use and removed after success; kept after a failure."""
+    """The run's folder, locked while in use and removed after success; kept after a failure.
+
+    A full disk while it is in use is a RuntimeCheckError that says so.
+    """
     root = Path(os.environ.get("BLUEPENCIL_CHECKPOINTS") or Path.home() / ".cache/bluepencil/checkpoints")
     folder = (root / key).resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,17 +54,70 @@ def checkpoint_folder(key: str) -> Iterator[Path]:
             raise RuntimeCheckError(
                 f"train: another process is training this very run ({folder}); wait for it, or end it"
             ) from error
-        yield folder
+        try:
+            yield folder
+        except Exception as error:
+            if not is_disk_full(error):
+                raise
+            raise RuntimeCheckError(
+                f"train: a file could not be written ({str(error).splitlines()[0][:200]}): the disk is full, "
+                f"or a limit on file size holds; make room for {folder} and models/. Nothing is lost: "
+                "the next run goes on from the last whole checkpoint"
+            ) from error
         shutil.rmtree(folder)
         (root / f"{key}.lock").unlink(missing_ok=True)
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Does this error mean that there was no room for a file?
+
+    Python's says so by its number, safetensors and tokenizers (both Rust) in their text, and torch.save
+    only that its writer failed.
+    """
+    if isinstance(error, OSError):
+        return error.errno in DISK_IS_FULL
+    text = str(error)
+    return (
+        any(f"os error {number}" in text for number in DISK_IS_FULL)
+        or "PytorchStreamWriter" in text
+        or "inline_container.cc" in text
+    )
+
+
+def seal_checkpoint(checkpoint: Path, marker: str) -> None:
+    """Write `marker`, last: the hash of every file of a finished checkpoint."""
+    write_json(checkpoint / marker, _hashes(checkpoint, marker))
+
+
 def last_whole_checkpoint(folder: Path, marker: str) -> Path | None:
-    """The newest checkpoint that was written to its end; those cut off are removed."""
-    whole = []
-    for checkpoint in folder.glob("checkpoint-*"):
-        if (checkpoint / marker).exists():
-            whole.append(checkpoint)
-        else:
-            shutil.rmtree(checkpoint)
-    return max(whole, key=lambda checkpoint: int(checkpoint.name.split("-")[1]), default=None)
+    """The newest checkpoint that is as it was sealed; those cut off or damaged are removed, aloud."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    for checkpoint in found:
+        problem = _what_is_wrong(checkpoint, marker)
+        if problem is None:
+            return checkpoint
+        say(f"train: {checkpoint.name} {problem}; it is removed, and the one before it used, if any")
+        shutil.rmtree(checkpoint)
+    return None
+
+
+def _what_is_wrong(checkpoint: Path, marker: str) -> str | None:
+    if not (checkpoint / marker).exists():
+        return "was cut off while it was written"
+    try:
+        sealed = read_json(checkpoint / marker)
+    except InputError:
+        return f"has a damaged {marker}"
+    now = _hashes(checkpoint, marker)
+    damaged = sorted(name for name in sealed if now.get(name) != sealed[name])
+    return f"is damaged ({', '.join(damaged)} changed since it was written)" if damaged else None
+
+
+def _hashes(checkpoint: Path, marker: str) -> dict[str, str]:
+    # with several processes each writes its own rng_state_<rank>.pth, in its own time
+    files = (path for path in sorted(checkpoint.rglob("*")) if path.is_file() and path.name != marker)
+    return {
+        path.relative_to(checkpoint).as_posix(): sha256_file(path)
+        for path in files
+        if not path.name.startswith("rng_state_")
+    }

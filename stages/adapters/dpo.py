@@ -5,11 +5,12 @@ rendered, reference log-probs that are already computed, shared-prefix rows and 
 length, and stops at the first number that is not finite.
 """
 
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from datasets import Dataset
@@ -17,11 +18,13 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from stages.adapters.checkpoints import seal_checkpoint
 from stages.adapters.scoring import score_batch
 from stages.adapters.shared_prefix import add_shared_prefix
 from stages.core.batching import epoch_order
 from stages.core.reference import ReferenceRow, reference_sums
 from stages.core.rendered import RenderedPair, similar_length_batches
+from stages.core.training_watch import chosen_drops, collapsed, exploded
 from stages.errors import ModelError, RuntimeCheckError
 from stages.params import RuntimeParams, TrainParams
 from stages.progress import say
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-CHECKPOINT_COMPLETE = "complete"  # written last; a checkpoint without it was cut off while saving
+CHECKPOINT_COMPLETE = "complete.json"  # written last; a checkpoint without it was cut off while saving
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -72,8 +75,13 @@ class PairCollator(DataCollatorForPreference):
 class PairTrainer(DPOTrainer):
     """`DPOTrainer` over `ReferenceRow`s."""
 
-    def __init__(self, *args: Any, pairs: Sequence[ReferenceRow], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, pairs: Sequence[ReferenceRow], max_loss_growth: float, **kwargs: Any
+    ) -> None:
         self.pairs = pairs
+        self.max_loss_growth = max_loss_growth
+        self.first_loss: float | None = None
+        self.step_numbers: list[int] = []  # rows of the pairs since the last optimizer step
         ld_alpha = kwargs["args"].ld_alpha
         sums = [reference_sums(pair, ld_alpha=ld_alpha) for pair in pairs]
         columns = {name: [getattr(pair, name) for pair in pairs] for name in ReferenceRow._fields[1:4]}
@@ -82,7 +90,7 @@ class PairTrainer(DPOTrainer):
         columns["row_number"] = list(range(len(pairs)))
         super().__init__(*args, train_dataset=Dataset.from_dict(columns), **kwargs)
         model = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
-        add_shared_prefix(model)
+        add_shared_prefix(model, with_metrics=True)
 
     def _prepare_dataset(self, dataset: Dataset, *_args: Any, **_kwargs: Any) -> Dataset:
         return dataset  # rendered and checked by adapters/rendering.py; nothing is dropped or cut
@@ -95,26 +103,50 @@ class PairTrainer(DPOTrainer):
         return PairSampler(self.pairs, batch_size=batch_size, seed=self.args.seed)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """TRL's loss; RuntimeCheckError naming the batch's pairs where it is not finite."""
+        """TRL's loss; RuntimeCheckError naming the batch's pairs where it is not finite, or explodes."""
         numbers = inputs.pop("row_number").tolist()
+        self.step_numbers += numbers
         loss = super().compute_loss(model, inputs, *args, **kwargs)
-        if not bool(torch.isfinite(loss)):
-            ids = ", ".join(self.pairs[number].pair_id for number in numbers)
-            raise RuntimeCheckError(
-                f"train: the loss is {loss.item()} at step {self.state.global_step} on pairs {ids}; "
-                "lower train.learning_rate or train.beta, or use runtime.dtype float32"
+        value = loss.item()
+        if not math.isfinite(value):
+            self._stop(f"the loss is {value}", numbers)
+        if self.first_loss is None:
+            logged = self.state.log_history  # filled when a run is resumed
+            self.first_loss = logged[0]["loss"] if logged else value
+        if exploded(value, first=self.first_loss, max_growth=self.max_loss_growth):
+            self._stop(
+                f"the loss is {value:.4g}, it began at {self.first_loss:.4g} (train.max_loss_growth)", numbers
             )
         return loss
+
+    def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
+        """The norm before clipping, looked at before the weights take the step."""
+        norm = super()._get_grad_norm(*args, **kwargs)
+        numbers, self.step_numbers = self.step_numbers, []
+        # in float16 the scaler meets infinite gradients by design, and leaves such a step out
+        if norm is not None and not self.args.fp16 and not math.isfinite(norm):
+            self._stop(f"the gradient's norm is {float(norm)}", numbers)
+        return norm
+
+    def _stop(self, what: str, numbers: Sequence[int]) -> NoReturn:
+        ids = ", ".join(self.pairs[number].pair_id for number in numbers)
+        raise RuntimeCheckError(
+            f"train: {what} at step {self.state.global_step} on pairs {ids}; "
+            "lower train.learning_rate or train.beta, or use runtime.dtype float32"
+        )
 
     def create_model_card(self, *_args: Any, **_kwargs: Any) -> None:
         """The `report` stage writes the card."""
 
 
 class Watch(TrainerCallback):
-    """A progress line with speed and time left; marks checkpoints that were written to their end."""
+    """A progress line with speed and time left, a warning; seals checkpoints that are whole."""
 
-    def __init__(self, pairs: Sequence[ReferenceRow]) -> None:
+    def __init__(self, pairs: Sequence[ReferenceRow], train: TrainParams) -> None:
         self.mean_tokens = sum(sum(map(len, pair[1:4])) for pair in pairs) / len(pairs)
+        self.mean_chosen = sum(len(pair.chosen_ids) for pair in pairs) / len(pairs)
+        self.train = train
+        self.has_warned = False
         self.first_step = 0
         self.start = self.last = 0.0
 
@@ -126,7 +158,8 @@ class Watch(TrainerCallback):
             say(f"train: resumed at step {state.global_step} of {state.max_steps}")
 
     def on_log(self, args: Any, state: Any, _control: Any, logs: dict[str, float], **_kwargs: Any) -> None:
-        """Say where training is."""
+        """Say where training is, and once that the chosen texts are being unlearnt."""
+        self._warn_of_collapse(state)
         now = time.monotonic()
         n_steps = state.global_step - self.first_step
         if (
@@ -147,8 +180,31 @@ class Watch(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, _control: Any, **_kwargs: Any) -> None:
         """Mark the checkpoint as whole."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        (folder / CHECKPOINT_COMPLETE).touch()
+        if state.is_world_process_zero:
+            seal_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}", CHECKPOINT_COMPLETE)
+
+    def log_rows(self, history: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+        """Log lines of training steps, with `chosen_drop` (nats a token) and `chosen_collapsed` (0, 1)."""
+        steps = [entry for entry in history if "loss" in entry]
+        rewards = [entry["rewards/chosen"] for entry in steps]
+        drops = chosen_drops(rewards, beta=self.train.beta, mean_tokens=self.mean_chosen)
+        fallen = collapsed(drops, limit=self.train.chosen_drop_limit, window=self.train.chosen_drop_window)
+        return [
+            entry | {"chosen_drop": drop, "chosen_collapsed": int(fell)}
+            for entry, drop, fell in zip(steps, drops, fallen, strict=True)
+        ]
+
+    def _warn_of_collapse(self, state: Any) -> None:
+        rows = [] if self.has_warned else self.log_rows(state.log_history)
+        if rows and rows[-1]["chosen_collapsed"]:
+            self.has_warned = True
+            say(
+                f"train: warning: at step {state.global_step} the chosen texts are less likely than under "
+                f"the base by {rows[-1]['chosen_drop']:.2f} nats a token (train.chosen_drop_limit "
+                f"{self.train.chosen_drop_limit}, mean of {self.train.chosen_drop_window} log lines): the "
+                "policy unlearns both texts; raise train.beta, lower train.learning_rate, or add sft to "
+                "train.loss_type"
+            )
 
 
 def build_trainer(
@@ -202,14 +258,19 @@ def build_trainer(
             processing_class=tokenizer,
             data_collator=PairCollator(pad_token_id=tokenizer.pad_token_id),
             peft_config=None if train.method == "full" else lora_config(train),
-            callbacks=[Watch(pairs)],
+            callbacks=[Watch(pairs, train)],
             pairs=pairs,
+            max_loss_growth=train.max_loss_growth,
         )
     except ValueError as error:
-        if "target modules" not in str(error).lower():
+        said = str(error).lower()
+        if "target modules" not in said and "lm_head" not in said:
             raise
+        why = (
+            "put an adapter on the LM head, which DPO cannot train" if "lm_head" in said else "match no layer"
+        )
         raise ModelError(
-            f"train.lora_target_modules: {train.lora_target_modules} match no layer of this model; "
+            f"train.lora_target_modules: {train.lora_target_modules} {why} of this model; "
             "name its linear layers, or write all-linear"
         ) from error
     trainer.remove_callback(PrinterCallback)
@@ -275,3 +336,9 @@ def train_policy(trainer: PairTrainer, *, resume_from: Path | None) -> None:
             "train: out of GPU memory; lower train.per_device_train_batch_size and raise "
             "train.gradient_accumulation_steps as much, or set train.gradient_checkpointing true"
         ) from error
+
+
+def log_rows(trainer: PairTrainer) -> list[dict[str, float]]:
+    """What was logged, one row a log line; see `Watch.log_rows`."""
+    watch = next(one for one in trainer.callback_handler.callbacks if isinstance(one, Watch))
+    return watch.log_rows(trainer.state.log_history)

@@ -1,13 +1,14 @@
 """Texts to token ids through the checkpoint's chat template, the same for every stage."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jinja2 import TemplateError
 
 from stages.core.pairs import PreferencePair
 from stages.core.rendered import RenderedPair
 from stages.errors import InputError, ModelError
+from stages.progress import say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,20 +46,31 @@ def render_pair(tokenizer: "PreTrainedTokenizerBase", pair: PreferencePair) -> R
 
 
 def render_pairs(
-    tokenizer: "PreTrainedTokenizerBase", pairs: Sequence[PreferencePair], *, max_length: int
+    tokenizer: "PreTrainedTokenizerBase",
+    pairs: Sequence[PreferencePair],
+    *,
+    max_length: int,
+    too_long: Literal["refuse", "set_aside"],
 ) -> list[RenderedPair]:
-    """Render all pairs; InputError names those longer than `max_length` tokens, nothing is truncated."""
+    """Render all pairs; nothing is truncated.
+
+    Pairs of more than `max_length` tokens are an InputError that names them or, with `set_aside`, are
+    left out and said; an InputError where none is left.
+    """
     rendered = [render_pair(tokenizer, pair) for pair in pairs]
-    too_long = [pair for pair in rendered if pair.n_longest_tokens > max_length]
-    if too_long:
-        longest = max(pair.n_longest_tokens for pair in too_long)
-        named = ", ".join(f"{pair.pair_id} ({pair.n_longest_tokens})" for pair in too_long[:N_PAIRS_SHOWN])
+    over = [pair for pair in rendered if pair.n_longest_tokens > max_length]
+    if not over:
+        return rendered
+    longest = max(pair.n_longest_tokens for pair in over)
+    named = ", ".join(f"{pair.pair_id} ({pair.n_longest_tokens})" for pair in over[:N_PAIRS_SHOWN])
+    what = f"{len(over)} of {len(rendered)} pairs have more than {max_length} tokens: {named}"
+    if too_long == "refuse" or len(over) == len(rendered):
         raise InputError(
-            f"runtime.max_length: {len(too_long)} of {len(rendered)} pairs have more than {max_length} "
-            f"tokens: {named}; raise it to {longest}, or take these pairs out of the data "
-            "(nothing is truncated)"
+            f"runtime.max_length: {what}; raise it to {longest}, set runtime.too_long to set_aside, or take "
+            "these pairs out of the data (nothing is truncated)"
         )
-    return rendered
+    say(f"set aside (runtime.too_long): {what}")
+    return [pair for pair in rendered if pair.n_longest_tokens <= max_length]
 
 
 def _tokenize(

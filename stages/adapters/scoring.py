@@ -28,7 +28,7 @@ def prepare_for_scoring(model: "PreTrainedModel") -> None:
 
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     add_fused_lm_head(inner)
-    add_shared_prefix(inner)
+    add_shared_prefix(inner, with_metrics=False)
 
 
 def score_pairs(

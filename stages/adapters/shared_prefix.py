@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
+from trl.trainer.utils import FusedCausalLMOutput
 
+from stages.adapters.label_logps import can_score, label_logps
 from stages.progress import say
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 # Attention classes that take a ready-made mask of any shape.
 MASKABLE = {"sdpa", "eager"}
+
+# Nats a token by which shared rows may differ from two rows: rounding, no more.
+LARGEST_DIFFERENCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
 
 
 class SharedRows(NamedTuple):
@@ -93,18 +98,25 @@ def branch_mask(position_ids: torch.Tensor, branch: torch.Tensor, *, window: int
     return allowed[:, None]
 
 
-def add_shared_prefix(model: PreTrainedModel) -> bool:
+def add_shared_prefix(model: PreTrainedModel, *, with_metrics: bool) -> bool:
     """Patch `model`, after TRL's `add_fused_lm_head`, to answer fused calls from shared rows.
 
-    Returns False, with a message, where the model's attention cannot take the mask: it then keeps
-    TRL's two rows a pair.
+    `with_metrics` tells whether the caller reads more than `log_probs`, as TRL's training does.
+    Returns False, with a message, where the model cannot run them: it then keeps TRL's two rows a pair.
+    Whether it can is not only read off its config but tried, on two made-up pairs.
     """
-    reason = why_not(model)
-    if reason is not None:
-        say(f"two rows a pair: {reason}")
-        return False
     fused_forward: Callable[..., Any] = model.forward
+    reason = why_not(model)
+    if reason is None:
+        model.forward = types.MethodType(_shared_forward(fused_forward, with_metrics), model)
+        reason = _difference(model, fused_forward)
+    if reason is not None:
+        model.forward = fused_forward
+        say(f"two rows a pair: {reason}")
+    return reason is None
 
+
+def _shared_forward(fused_forward: "Callable[..., Any]", with_metrics: bool) -> "Callable[..., Any]":
     def forward(
         self: PreTrainedModel,
         input_ids: torch.Tensor | None = None,
@@ -118,36 +130,79 @@ def add_shared_prefix(model: PreTrainedModel) -> bool:
         if input_ids is None or attention_mask is None or labels is None:
             raise TypeError("a fused call needs input_ids, attention_mask and labels")
         rows = share_prefix(input_ids, attention_mask, labels)
-        masks = _masks(self, rows)
-
-        def keep_labelled(
-            _module: Any, _args: Any, output: BaseModelOutputWithPast
-        ) -> BaseModelOutputWithPast:
-            output.last_hidden_state = output.last_hidden_state[rows.source[:, 0], rows.source[:, 1]][None]
-            return output
-
-        hook = self.base_model.register_forward_hook(keep_labelled)
-        try:
-            output = fused_forward(
-                input_ids=rows.input_ids,
-                attention_mask=masks,
-                position_ids=rows.position_ids,
-                shift_labels=rows.labels[None],
-                fused_lm_head=True,
-                **kwargs,
-            )
-        finally:
-            hook.remove()
+        call = kwargs | {
+            "input_ids": rows.input_ids,
+            "attention_mask": _masks(self, rows),
+            "position_ids": rows.position_ids,
+        }
+        if can_score(self):
+            hidden = self.base_model(**call).last_hidden_state[rows.source[:, 0], rows.source[:, 1]]
+            weight = self.get_output_embeddings().weight
+            scores = label_logps(hidden, weight, rows.labels, with_metrics=with_metrics)
+            per_label = scores._asdict()
+        else:
+            per_label = _fused_scores(self, fused_forward, rows, call)
         shape = (input_ids.shape[0], input_ids.shape[1] - 1)
-        for name in ("log_probs", "entropy", "log_sum_sq_probs", "mean_logits", "is_top1"):
-            per_label = getattr(output, name)
-            if per_label is not None:
-                setattr(output, name, _scatter(per_label[0], rows.target, shape))
-        output.label_mask = labels[:, 1:] != -100
+        return FusedCausalLMOutput(
+            **{
+                name: None if values is None else _scatter(values, rows.target, shape)
+                for name, values in per_label.items()
+            },
+            label_mask=labels[:, 1:] != -100,
+        )
+
+    return forward
+
+
+def _fused_scores(
+    model: PreTrainedModel, fused_forward: "Callable[..., Any]", rows: SharedRows, call: dict[str, Any]
+) -> dict[str, torch.Tensor | None]:
+    """TRL's head, given only the hidden states that have a label."""
+
+    def keep_labelled(_module: Any, _args: Any, output: BaseModelOutputWithPast) -> BaseModelOutputWithPast:
+        output.last_hidden_state = output.last_hidden_state[rows.source[:, 0], rows.source[:, 1]][None]
         return output
 
-    model.forward = types.MethodType(forward, model)
-    return True
+    hook = model.base_model.register_forward_hook(keep_labelled)
+    try:
+        output = fused_forward(**call, shift_labels=rows.labels[None], fused_lm_head=True)
+    finally:
+        hook.remove()
+    names = ("log_probs", "entropy", "log_sum_sq_probs", "mean_logits", "is_top1")
+    return {name: None if getattr(output, name) is None else getattr(output, name)[0] for name in names}
+
+
+def _difference(model: PreTrainedModel, fused_forward: "Callable[..., Any]") -> str | None:
+    """How shared rows differ from two rows a pair on two made-up pairs, or None where they do not."""
+    weights = next(model.parameters())
+    if weights.numel() == 0 or weights.is_meta:
+        return None  # sharded before it is wrapped: nothing can be run yet
+    # pairs of prompts of 9 and 5 tokens; completions of 4 and 6, 7 and 3
+    lengths = torch.tensor([[9, 4], [5, 7], [9, 6], [5, 3]], device=weights.device)
+    place = torch.arange(15, device=weights.device)[None]
+    in_row = place < lengths.sum(dim=1, keepdim=True)
+    is_prompt = place < lengths[:, :1]
+    ids = torch.where(is_prompt, place * 7 + 3, place * 11 + torch.arange(4, device=weights.device)[:, None])
+    ids = ids % model.config.get_text_config().vocab_size
+    call = {
+        "input_ids": ids,
+        "attention_mask": in_row.long(),
+        "labels": ids.masked_fill(~in_row | is_prompt, -100),
+        "fused_lm_head": True,
+        "use_cache": False,
+    }
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            difference = (model(**call).log_probs - fused_forward(**call).log_probs).abs().max().item()
+    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
+        return f"{type(model).__name__} does not take them ({type(error).__name__}: {str(error)[:100]})"
+    finally:
+        model.train(was_training)
+    if difference <= LARGEST_DIFFERENCE.get(weights.dtype, 0.3):
+        return None
+    return f"{type(model).__name__} gives other log-probs from shared rows (by {difference:.2g} nats)"
 
 
 def why_not(model: PreTrainedModel) -> str | None:
@@ -158,7 +213,7 @@ def why_not(model: PreTrainedModel) -> str | None:
     layer_types = set(getattr(config, "layer_types", None) or {"full_attention"})
     if not layer_types <= {"full_attention", "sliding_attention"}:
         return f"layers of type {sorted(layer_types)} carry state from token to token"
-    if getattr(config, "output_router_logits", False):
+    if hasattr(config, "output_router_logits"):
         return "a mixture of experts balances its load over rows"
     return None
 
@@ -177,8 +232,9 @@ def _masks(model: PreTrainedModel, rows: SharedRows) -> Any:
 
 
 def _as_attention_wants(model: PreTrainedModel, mask: torch.Tensor) -> torch.Tensor:
-    if model.config.get_text_config()._attn_implementation == "sdpa":
+    if mask.device.type != "cpu" and model.config.get_text_config()._attn_implementation == "sdpa":
         return mask
+    # on a CPU, sdpa would turn a boolean mask into this one in every layer, and keep them all for backward
     additive = torch.zeros(mask.shape, dtype=model.dtype, device=mask.device)
     return additive.masked_fill(~mask, torch.finfo(model.dtype).min)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from stages.core.hashing import hex_digest
+from stages.core.pairs import SplitPair
 
 
 class RenderedPair(NamedTuple):
@@ -28,6 +29,12 @@ class RenderedPair(NamedTuple):
 def render_sha256(pair: RenderedPair) -> str:
     """Hash of the token ids: two stages that agree on it scored the same thing."""
     return hex_digest(*(" ".join(map(str, ids)) for ids in pair[1:]))
+
+
+def kept_pairs(pairs: Sequence[SplitPair], rendered: Sequence[RenderedPair]) -> list[SplitPair]:
+    """The pairs that were rendered and not set aside for their length, in their order."""
+    ids = {pair.pair_id for pair in rendered}
+    return [pair for pair in pairs if pair.pair_id in ids]
 
 
 def similar_length_batches(pairs: Sequence[RenderedPair], *, batch_size: int) -> Iterator[list[RenderedPair]]:

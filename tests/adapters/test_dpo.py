@@ -1,10 +1,14 @@
 """Training on a tiny model: TRL's numbers, the check before the first step, interruption and resume."""
 
+import json
+import re
+import resource
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
+import yaml
 from datasets import Dataset
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
@@ -18,6 +22,7 @@ from stages.adapters.dpo import (
     PairTrainer,
     build_trainer,
     check_step_zero,
+    log_rows,
     lora_config,
     save_policy,
     train_policy,
@@ -25,9 +30,9 @@ from stages.adapters.dpo import (
 from stages.adapters.scoring import prepare_for_scoring, score_pairs
 from stages.core.reference import ReferenceRow, reference_sums
 from stages.core.rendered import RenderedPair
-from stages.errors import ModelError, RuntimeCheckError
+from stages.errors import ModelError, ParamsError, RuntimeCheckError
 from stages.io import write_json
-from stages.params import RuntimeParams, TrainParams, load_params
+from stages.params import LossType, RuntimeParams, TrainParams, load_params, parse_params
 from tests.tiny_models import made_up_pairs, tiny_model, tiny_tokenizer, write_tiny_base
 
 ROOT = Path(__file__).parent.parent.parent
@@ -100,15 +105,22 @@ def disturb(model: Any) -> None:
 
 
 LOSSES: list[dict[str, Any]] = [
-    *({"loss_type": [name]} for name in (
-        "sigmoid", "hinge", "ipo", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired",
-        "discopop", "apo_zero", "apo_down", "sft", "sigmoid_norm",
-    )),
-    {"loss_type": ["exo_pair"], "label_smoothing": 0.001},
+    *({"loss_type": [name]} for name in get_args(LossType) if name != "exo_pair"),
+    {"loss_type": ["exo_pair"], "label_smoothing": 0.001},  # TRL refuses it without
+    {"loss_type": ["robust"], "label_smoothing": 0.1},
     {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.3]},
-    {"ld_alpha": 0.5},
-    {"f_divergence_type": "js_divergence"},
+    {"loss_type": ["sigmoid", "bco_pair", "sft"]},
+    *({"loss_type": ["sigmoid"], "ld_alpha": alpha} for alpha in (0.0, 0.5, 1.0)),
+    {"loss_type": ["sigmoid_norm"], "ld_alpha": 0.5},
+    *({"f_divergence_type": name} for name in ("forward_kl", "js_divergence", "alpha_divergence")),
+    {"loss_type": ["sigmoid_norm"], "f_divergence_type": "js_divergence"},
 ]  # fmt: skip
+
+
+def test_every_loss_of_the_pinned_trl_is_offered() -> None:
+    said = DPOConfig.__dataclass_fields__["loss_type"].metadata["help"]
+    listed = set(re.findall(r"`'(\w+)'`", said.split("If multiple")[0]))
+    assert listed == set(get_args(LossType))
 
 
 @pytest.mark.parametrize("changes", LOSSES, ids=str)
@@ -153,6 +165,55 @@ def test_a_loss_that_is_not_finite_names_the_pairs(rows: list[ReferenceRow], tmp
         trainer.train()
 
 
+def test_a_loss_that_explodes_names_the_pairs(rows: list[ReferenceRow], tmp_path: Path) -> None:
+    trainer = trainer_in(tmp_path, rows, settings(max_loss_growth=0.5))
+    with pytest.raises(
+        RuntimeCheckError, match=r"the loss is 0\.69.*, it began at 0\.69.* on pairs p\d+, p\d+"
+    ):
+        trainer.train()
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_take_it(
+    rows: list[ReferenceRow], tmp_path: Path
+) -> None:
+    trainer = trainer_in(tmp_path, rows, settings())
+    name, weight = next((name, one) for name, one in trainer.model.named_parameters() if one.requires_grad)
+    before = weight.detach().clone()
+    weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(RuntimeCheckError, match=r"the gradient's norm is nan at step 0 on pairs p\d+, p\d+"):
+        trainer.train()
+    assert torch.equal(dict(trainer.model.named_parameters())[name], before)
+
+
+def test_a_learning_rate_that_is_no_number_is_refused() -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for value in (float("nan"), "nan", float("inf"), 0.0):
+        raw["train"]["learning_rate"] = value
+        with pytest.raises(ParamsError, match=r"train\.learning_rate"):
+            parse_params(raw, place="params.yaml")
+
+
+def test_unlearning_the_chosen_texts_is_warned_of_once_and_logged(
+    rows: list[ReferenceRow], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # the reference claims that the base found every chosen token e times likelier than it does
+    shifted = [row._replace(chosen_logps=[one + 1.0 for one in row.chosen_logps]) for row in rows]
+    trainer = trainer_in(
+        tmp_path, shifted, settings(learning_rate=1e-9, chosen_drop_limit=0.9, chosen_drop_window=2)
+    )
+    trainer.train()
+    logged = log_rows(trainer)
+    assert [row["chosen_collapsed"] for row in logged][:1] == [0]  # one line is no window yet
+    assert sum(row["chosen_collapsed"] for row in logged) > 0
+    mean_drop = sum(row["chosen_drop"] for row in logged) / len(logged)
+    assert mean_drop == pytest.approx(1.0, abs=0.01)  # two epochs: every pair counts twice
+    said = capsys.readouterr().err
+    assert said.count("the policy unlearns both texts") == 1
+    assert "pairs/s" in said
+    assert "tokens/s" in said
+    assert "s left" in said
+
+
 def test_all_weights_can_be_trained(rows: list[ReferenceRow], tmp_path: Path) -> None:
     trainer = trainer_in(
         tmp_path / "run", rows, settings(method="full", learning_rate=1e-3, num_train_epochs=0.5)
@@ -171,6 +232,52 @@ def test_all_weights_can_be_trained(rows: list[ReferenceRow], tmp_path: Path) ->
 def test_targets_that_match_nothing_are_an_error(rows: list[ReferenceRow], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"train\.lora_target_modules: .*nothing_like_it"):
         trainer_in(tmp_path, rows, settings(lora_target_modules=["nothing_like_it"]))
+    with pytest.raises(ModelError, match=r"train\.lora_target_modules: .* adapter on the LM head"):
+        trainer_in(tmp_path, rows, settings(lora_target_modules=["lm_head", "q_proj"]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"loss_type": ["exo_pair"]}, "exo_pair needs label_smoothing"),
+        (
+            {"loss_type": ["nca_pair", "sigmoid"], "f_divergence_type": "forward_kl"},
+            r"does not go with .*nca_pair",
+        ),
+    ],
+)
+def test_settings_that_a_loss_cannot_take_are_refused_before_anything_is_loaded(
+    changes: dict[str, Any], rule: str
+) -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["train"] |= changes
+    with pytest.raises(ParamsError, match=rule):
+        parse_params(raw, place="params.yaml")
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    base = write_tiny_base(tmp_path / "base")
+    tokenizer = load_tokenizer(base)
+    assert tokenizer.pad_token_id is not None
+    tokenizer.add_tokens([f"<extra-{number}>" for number in range(400)])
+    tokenizer.save_pretrained(base)
+    with pytest.raises(
+        ModelError, match=r"ids up to \d+, the model embeds 320 ids .* do not belong together"
+    ):
+        load_tokenizer(base)
+
+
+def test_a_tokenizer_without_padding_pads_with_its_end_and_without_an_end_is_refused(tmp_path: Path) -> None:
+    base = write_tiny_base(tmp_path / "base")
+    config = base / "tokenizer_config.json"
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps({key: value for key, value in values.items() if key != "pad_token"}))
+    tokenizer = load_tokenizer(base)
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id
+    gone = ("pad_token", "eos_token")
+    config.write_text(json.dumps({key: value for key, value in values.items() if key not in gone}))
+    with pytest.raises(ModelError, match="no EOS token"):
+        load_tokenizer(base)
 
 
 class Killed(Exception):  # noqa: N818 - an event, not a mistake
@@ -210,6 +317,45 @@ def test_a_run_cut_off_and_resumed_gives_the_same_bytes(rows: list[ReferenceRow]
         "adapter_config.json",
         "adapter_model.safetensors",
     ]
+
+
+def test_a_damaged_checkpoint_is_removed_and_the_one_before_it_used(
+    rows: list[ReferenceRow], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer = trainer_in(tmp_path, rows, settings())
+    trainer.train()
+    assert {path.name for path in tmp_path.glob("checkpoint-*")} == {"checkpoint-6", "checkpoint-8"}
+    adapter = tmp_path / "checkpoint-8/adapter_model.safetensors"
+    adapter.write_bytes(adapter.read_bytes()[:100])
+
+    assert last_whole_checkpoint(tmp_path, CHECKPOINT_COMPLETE) == tmp_path / "checkpoint-6"
+    assert "checkpoint-8 is damaged (adapter_model.safetensors" in capsys.readouterr().err
+
+    (tmp_path / "checkpoint-6" / CHECKPOINT_COMPLETE).write_text('{"half')
+    assert last_whole_checkpoint(tmp_path, CHECKPOINT_COMPLETE) is None
+    assert "checkpoint-6 has a damaged" in capsys.readouterr().err
+    assert not list(tmp_path.glob("checkpoint-*"))
+
+
+@pytest.mark.parametrize(
+    "room", [5_000, 25_000]
+)  # bytes a file may have: too few for the adapter, for the optimizer
+def test_a_full_disk_is_named_and_loses_nothing(
+    room: int, rows: list[ReferenceRow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUEPENCIL_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    train = settings(num_train_epochs=1.0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(RuntimeCheckError, match="the disk is full"), checkpoint_folder("k") as folder:
+            train_policy(trainer_in(folder, rows, train), resume_from=None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    with checkpoint_folder("k") as folder:
+        assert last_whole_checkpoint(folder, CHECKPOINT_COMPLETE) is None
+        train_policy(trainer_in(folder, rows, train), resume_from=None)
 
 
 def test_the_run_key_depends_on_what_determines_the_run(tmp_path: Path) -> None:

@@ -50,8 +50,21 @@ def test_a_pair_that_is_too_long_is_named_with_its_length_and_nothing_is_cut() -
     pairs = [make_pair(), make_pair(pair_id="b", rejected="very " * 50)]
     length = render_pair(tokenizer, pairs[1]).n_longest_tokens
     with pytest.raises(InputError, match=rf"1 of 2 pairs .* b \({length}\); raise it to {length}"):
-        render_pairs(tokenizer, pairs, max_length=length - 1)
-    assert len(render_pairs(tokenizer, pairs, max_length=length)) == 2
+        render_pairs(tokenizer, pairs, max_length=length - 1, too_long="refuse")
+    assert len(render_pairs(tokenizer, pairs, max_length=length, too_long="refuse")) == 2
+
+
+def test_a_pair_that_is_too_long_is_set_aside_and_said_only_on_demand(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tokenizer = tiny_tokenizer()
+    pairs = [make_pair(), make_pair(pair_id="b", rejected="very " * 50)]
+    length = render_pair(tokenizer, pairs[1]).n_longest_tokens
+    kept = render_pairs(tokenizer, pairs, max_length=length - 1, too_long="set_aside")
+    assert [pair.pair_id for pair in kept] == ["a"]
+    assert f"1 of 2 pairs have more than {length - 1} tokens: b ({length})" in capsys.readouterr().err
+    with pytest.raises(InputError, match="2 of 2 pairs"):
+        render_pairs(tokenizer, pairs, max_length=1, too_long="set_aside")
 
 
 def test_a_template_cannot_run_code() -> None:

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, MambaConfig
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import add_fused_lm_head
 
+from stages.adapters.label_logps import can_score, label_logps
 from stages.adapters.shared_prefix import add_shared_prefix, branch_mask, share_prefix, why_not
 from tests.tiny_models import CONFIGS, made_up_pairs, tiny_model
 
@@ -25,7 +27,7 @@ def test_log_probs_and_gradients_equal_two_rows_a_pair(name: str, attention: str
     stock, shared = tiny_model(name, attention=attention), tiny_model(name, attention=attention)
     add_fused_lm_head(stock, outputs=OUTPUTS)
     add_fused_lm_head(shared, outputs=OUTPUTS)
-    assert add_shared_prefix(shared)
+    assert add_shared_prefix(shared, with_metrics=True)
 
     expected, came = run(stock), run(shared)
 
@@ -43,7 +45,7 @@ def test_a_window_shorter_than_the_row_changes_the_answer() -> None:
     full.config.sliding_window = None
     for model in (windowed, full):
         add_fused_lm_head(model, outputs=OUTPUTS)
-        add_shared_prefix(model)
+        add_shared_prefix(model, with_metrics=True)
 
     assert not torch.allclose(run(windowed)["log_probs"], run(full)["log_probs"], atol=1e-4)
 
@@ -85,8 +87,89 @@ def test_an_attention_that_takes_no_mask_keeps_two_rows_and_says_so(
     add_fused_lm_head(model, outputs=OUTPUTS)
     before = model.forward
 
-    assert not add_shared_prefix(model)
+    assert not add_shared_prefix(model, with_metrics=True)
 
     assert model.forward == before
     assert "two rows a pair" in capsys.readouterr().err
     assert why_not(tiny_model()) is None
+
+
+def test_a_model_that_carries_state_keeps_two_rows_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    config = MambaConfig(
+        vocab_size=320,
+        hidden_size=16,
+        state_size=4,
+        num_hidden_layers=2,
+        initializer_range=0.3,
+        pad_token_id=1,
+    )
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    add_fused_lm_head(model, outputs=OUTPUTS)
+    before = model.forward
+
+    assert not add_shared_prefix(model, with_metrics=True)
+
+    assert model.forward == before
+    assert "two rows a pair: " in capsys.readouterr().err
+
+
+def test_a_mask_that_is_not_followed_is_found_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_model()
+    add_fused_lm_head(model, outputs=OUTPUTS)
+    backbone = model.model.forward
+    monkeypatch.setattr(model.model, "forward", lambda **call: backbone(**(call | {"attention_mask": None})))
+
+    assert not add_shared_prefix(model, with_metrics=True)
+
+    assert "gives other log-probs from shared rows" in capsys.readouterr().err
+
+
+def test_a_frozen_head_scores_as_a_softmax_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.adapters.label_logps.LOGITS_AT_ONCE", 3 * 50)  # three labels at a time
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(7, 8, generator=generator)
+    weight = torch.randn(50, 8, generator=generator)
+    labels = torch.randint(0, 50, (7,), generator=generator)
+    labels[0] = (hidden[0] @ weight.T).argmax()
+    ours, slow = hidden.clone().requires_grad_(), hidden.clone().requires_grad_()
+
+    scores = label_logps(ours, weight, labels, with_metrics=True)
+    logits = slow @ weight.T
+    every = logits.log_softmax(dim=1)
+    picked = every[torch.arange(7), labels]
+    picked.square().sum().backward()
+    scores.log_probs.square().sum().backward()
+
+    torch.testing.assert_close(scores.log_probs, picked)
+    torch.testing.assert_close(ours.grad, slow.grad)
+    torch.testing.assert_close(scores.entropy, -(every.exp() * every).sum(dim=1).detach())
+    torch.testing.assert_close(scores.mean_logits, logits.mean(dim=1).detach())
+    assert scores.is_top1.tolist() == (logits.argmax(dim=1) == labels).tolist()
+    assert scores.is_top1[0]
+    assert label_logps(hidden, weight, labels, with_metrics=False).entropy is None
+
+
+def test_a_model_with_an_adapter_gives_trls_numbers_from_its_frozen_head() -> None:
+    stock, shared = tiny_model(), tiny_model()
+    for model in (stock, shared):
+        add_fused_lm_head(model, outputs=OUTPUTS)
+        model.requires_grad_(False)
+        model.model.layers[0].mlp.up_proj.weight.requires_grad_()
+    add_shared_prefix(shared, with_metrics=True)
+    assert can_score(shared)
+
+    expected, came = run(stock), run(shared)
+
+    for output in OUTPUTS:
+        torch.testing.assert_close(came[output], expected[output], atol=2e-5, rtol=1e-5)
+    expected["log_probs"].square().sum().backward()
+    came["log_probs"].square().sum().backward()
+    torch.testing.assert_close(
+        shared.model.layers[0].mlp.up_proj.weight.grad,
+        stock.model.layers[0].mlp.up_proj.weight.grad,
+        atol=2e-3,
+        rtol=1e-4,
+    )

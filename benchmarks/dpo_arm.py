@@ -1,0 +1,200 @@
+"""One arm of `benchmarks.dpo` in a process of its own, so that its peak memory is its own.
+
+`python -m benchmarks.dpo_arm SPEC.json` loads a model, then does one block of work for each line it
+reads from stdin and answers it with one line of JSON: phase, pairs, seconds, CPU seconds. Loading,
+importing and waiting are outside every measured block.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
+
+from stages.core.reference import ReferenceRow
+from stages.core.rendered import RenderedPair, similar_length_batches
+from stages.io import read_json
+from stages.params import RuntimeParams, TrainParams
+from stages.shell import run_stage
+
+if TYPE_CHECKING:
+    from trl import DPOTrainer
+
+
+class Spec(NamedTuple):
+    """What one arm does. `flags` are DPOConfig's, over TRL's own defaults; they do not concern `ours`."""
+
+    kind: Literal["ours", "trl"]
+    base: str
+    folder: str
+    pairs: list[list[Any]]  # RenderedPair; in the order of training for `trl` with sequential batches
+    train: dict[str, Any]
+    runtime: dict[str, Any]
+    flags: dict[str, Any]
+
+
+class Clock:
+    """Measures from the parent's word to the end of a block."""
+
+    def __init__(self, channel: TextIO) -> None:
+        self.channel = channel
+        self.started = self.cpu_started = 0.0
+        self.finished: dict[str, Any] = {"phase": "ready"}
+
+    def wait(self) -> None:
+        """Report what is finished, now that the next block can begin, and begin at the parent's word."""
+        self.channel.write(json.dumps(self.finished) + "\n")
+        self.channel.flush()
+        if not sys.stdin.readline():
+            sys.exit("benchmarks.dpo_arm: the parent is gone")
+        self.started, self.cpu_started = time.perf_counter(), time.process_time()
+
+    def done(self, phase: str, n_pairs: int) -> None:
+        """Stop the clock; what follows up to the next `wait` is not measured."""
+        import torch
+
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+        self.finished = {
+            "phase": phase,
+            "n_pairs": n_pairs,
+            "seconds": time.perf_counter() - self.started,
+            "cpu_seconds": time.process_time() - self.cpu_started,
+        }
+
+
+def main() -> None:
+    """Do what the file named on the command line says."""
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not reach the parent's ear
+    clock = Clock(channel)
+    spec = Spec(**read_json(Path(sys.argv[1])))
+    import stages.adapters.dpo  # noqa: F401 - what importing alone takes of memory
+
+    imported = peak_bytes()
+    trainer, losses = (ours if spec.kind == "ours" else stock)(spec, clock)
+    pause_between_steps(trainer, clock)
+    trainer.train()
+    clock.wait()
+    end = {"phase": "end", "losses": losses, "imported_bytes": imported, "peak_bytes": peak_bytes()}
+    channel.write(json.dumps(end) + "\n")
+    channel.close()
+
+
+def ours(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
+    """Score the reference block by block, check the first step, and be ready to train."""
+    from stages.adapters import dpo
+    from stages.adapters.checkpoint import load_model, load_tokenizer
+    from stages.adapters.scoring import prepare_for_scoring, score_batch
+
+    runtime, train = RuntimeParams(**spec.runtime), TrainParams(**spec.train)
+    pairs = [RenderedPair(*values) for values in spec.pairs]
+    tokenizer = load_tokenizer(Path(spec.base))
+    model = load_model(Path(spec.base), None, runtime)
+    prepare_for_scoring(model)
+    scored = {}
+    for batch in similar_length_batches(pairs, batch_size=runtime.score_batch_size):
+        clock.wait()
+        scored.update(score_batch(model, batch, pad_token_id=tokenizer.pad_token_id))
+        clock.done("reference", len(batch))
+    rows = [ReferenceRow(*pair, *scored[pair.pair_id]) for pair in pairs]
+    del model
+    trainer = dpo.build_trainer(
+        load_model(Path(spec.base), None, runtime), tokenizer, rows, train=train, runtime=runtime,
+        checkpoints=Path(spec.folder),
+    )  # fmt: skip
+    losses = record_losses(trainer)
+    clock.wait()
+    dpo.check_step_zero(trainer, batch_size=runtime.score_batch_size, tolerance=runtime.margin_tolerance)
+    clock.done("check", len(pairs))
+    return trainer, losses
+
+
+def stock(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
+    """TRL's own trainer and loop, on the same token ids; its precomputation, if asked for, is one block."""
+    from datasets import Dataset
+    from transformers import PrinterCallback
+    from trl import DPOConfig, DPOTrainer
+
+    from stages.adapters.checkpoint import load_model, load_tokenizer
+    from stages.adapters.dpo import lora_config
+
+    runtime, train = RuntimeParams(**spec.runtime), TrainParams(**spec.train)
+    pairs = [RenderedPair(*values) for values in spec.pairs]
+    columns = {name: [getattr(pair, name) for pair in pairs] for name in RenderedPair._fields[1:]}
+    columns["length"] = [pair.n_longest_tokens for pair in pairs]  # for group_by_length
+    tokenizer = load_tokenizer(Path(spec.base))
+    model = load_model(Path(spec.base), None, runtime)
+    os.environ["ACCELERATE_USE_CPU"] = str(runtime.device == "cpu").lower()
+    config = DPOConfig(
+        output_dir=spec.folder, save_strategy="no", report_to="none", disable_tqdm=True,
+        use_cpu=runtime.device == "cpu", bf16=runtime.dtype == "bfloat16", fp16=runtime.dtype == "float16",
+        dataloader_pin_memory=runtime.device == "cuda",
+        loss_type=list(train.loss_type), beta=train.beta, learning_rate=train.learning_rate,
+        num_train_epochs=1, warmup_steps=train.warmup_steps, lr_scheduler_type=train.lr_scheduler_type,
+        weight_decay=train.weight_decay, max_grad_norm=train.max_grad_norm, seed=train.seed,
+        remove_unused_columns=False, **spec.flags,
+    )  # fmt: skip
+
+    class TokenTrainer(DPOTrainer):
+        """TRL's trainer; only that the pairs come as token ids, so no text is left to prepare."""
+
+        def _prepare_dataset(self, dataset: Dataset, *_args: Any, **_kwargs: Any) -> Dataset:
+            return dataset
+
+    clock.wait()
+    trainer = TokenTrainer(
+        model=model, args=config, train_dataset=Dataset.from_dict(columns), processing_class=tokenizer,
+        peft_config=lora_config(train),
+    )  # fmt: skip
+    clock.done("construct", len(pairs))
+    trainer.remove_callback(PrinterCallback)
+    return trainer, record_losses(trainer)
+
+
+def record_losses(trainer: "DPOTrainer") -> list[float]:
+    """A list that fills with the loss of every forward pass, unrounded."""
+    losses: list[float] = []
+    compute: Callable[..., Any] = trainer.compute_loss
+
+    def compute_and_record(*args: Any, **kwargs: Any) -> Any:
+        loss = compute(*args, **kwargs)
+        losses.append(float(loss.detach()))
+        return loss
+
+    trainer.compute_loss = compute_and_record
+    return losses
+
+
+def pause_between_steps(trainer: "DPOTrainer", clock: Clock) -> None:
+    """Report every optimizer step as a block and wait for the parent's word before the next."""
+    from transformers import TrainerCallback
+
+    n_pairs = trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps
+
+    class Pause(TrainerCallback):
+        def on_train_begin(self, *_args: Any, **_kwargs: Any) -> None:
+            clock.wait()
+
+        def on_step_end(self, _args: Any, state: Any, *_rest: Any, **_kwargs: Any) -> None:
+            clock.done("train", n_pairs)
+            if state.global_step < state.max_steps:
+                clock.wait()
+
+    trainer.add_callback(Pause())
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had: of the GPU where it uses one, else resident."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
+
+
+if __name__ == "__main__":
+    run_stage(main)

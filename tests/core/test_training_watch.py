@@ -1,0 +1,22 @@
+from stages.core.training_watch import chosen_drops, collapsed, exploded
+
+
+def test_a_drop_is_in_nats_a_token() -> None:
+    # reward -2 = 0.1 x (-20 nats) over 40 tokens: half a nat a token less likely
+    assert chosen_drops([-2.0, 0.4], beta=0.1, mean_tokens=40) == [0.5, -0.1]
+
+
+def test_one_bad_line_is_no_collapse_but_a_bad_window_is() -> None:
+    drops = [0.0, 3.0, 0.0, 0.9, 0.9, 0.9]
+    # means of two: 1.5, 1.5, 0.45, 0.9, 0.9
+    assert collapsed(drops, limit=1.0, window=2) == [False, True, True, False, False, False]
+    assert collapsed(drops, limit=1.0, window=6) == [False] * 6
+    assert collapsed([5.0], limit=1.0, window=2) == [False]
+    assert collapsed([], limit=1.0, window=2) == []
+
+
+def test_a_loss_explodes_against_the_first_or_against_one() -> None:
+    assert not exploded(9.9, first=0.1, max_growth=10.0)
+    assert exploded(10.1, first=0.1, max_growth=10.0)
+    assert not exploded(400.0, first=50.0, max_growth=10.0)
+    assert exploded(501.0, first=50.0, max_growth=10.0)
