@@ -150,6 +150,7 @@ class TrainParams(Section):
     seed: CountOrZero
     logging_steps: Count
     save_steps: Count
+    accelerate_config: DataPath
 
     @model_validator(mode="after")
     def one_weight_per_loss(self) -> "TrainParams":

@@ -43,6 +43,7 @@ def check_inputs(params: Params) -> None:
         "data.prompts": params.data.prompts,
         "base_model.path": params.base_model.path,
         "mmlu.csv_dir": params.mmlu.csv_dir,
+        "train.accelerate_config": params.train.accelerate_config,
     }
     absent = [f"{key}: {path} does not exist" for key, path in wanted.items() if not Path(path).exists()]
     if absent:
