@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from enum import StrEnum
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,13 +14,6 @@ from stages.io import read_text, write_text
 from stages.params import PARAMS_FILE, Params, load_params, parse_params
 
 SIZES = Path("sizes")
-
-
-class Size(StrEnum):
-    """The sizes that `sizes/` describes."""
-
-    gpu = "gpu"
-    default = "default"
 
 
 def repro(context: typer.Context) -> None:
@@ -61,13 +53,13 @@ def run_dvc(arguments: list[str]) -> None:
     )
 
 
-def size(name: Annotated[Size, typer.Argument(help="gpu or default")]) -> None:
+def size(name: Annotated[str, typer.Argument(help="A file of sizes/: default, gpu, gpu-24gb, ...")]) -> None:
     """Write the keys of `sizes/<name>.yaml` into params.yaml, comments kept; DVC sees ordinary parameters."""
-    changed = with_overrides(
-        read_text(PARAMS_FILE), read_text(SIZES / f"{name.value}.yaml"), place=name.value
-    )
-    write_text(PARAMS_FILE, changed)
-    typer.echo(f"params.yaml now has size {name.value}; see what changed with `git diff params.yaml`")
+    there = sorted(path.stem for path in SIZES.glob("*.yaml"))
+    if name not in there:
+        raise InputError(f"sizes/{name}.yaml: no such size; there are {', '.join(there) or 'none here'}")
+    write_text(PARAMS_FILE, with_overrides(read_text(PARAMS_FILE), read_text(SIZES / f"{name}.yaml"), place=name))
+    typer.echo(f"params.yaml now has size {name}; see what changed with `git diff params.yaml`")
 
 
 def with_overrides(params_text: str, overrides_text: str, *, place: str) -> str:
