@@ -101,7 +101,8 @@ def _misfits(config: dict[str, Any], runtime: RuntimeParams) -> list[str]:
     if kind not in LAUNCHED:
         problems.append(
             f"distributed_type: {kind} is none of {', '.join(sorted({*LAUNCHED, ONE_PROCESS}))}; for "
-            "processes on CPUs write MULTI_GPU with use_cpu: true, because Accelerate starts MULTI_CPU through MPI only"
+            "processes on CPUs write MULTI_GPU with use_cpu: true, because Accelerate starts MULTI_CPU "
+            "through MPI only"
         )
     if not all(isinstance(number, int) and number > 0 for number in (wanted, machines)):
         return [

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ class Card(NamedTuple):
     bytes_per_second: float
 
 
-# NVIDIA's data sheets; the memory is what CUDA reports as free on the empty card, about 4 % less than the name.
+# NVIDIA's data sheets; the memory is a little below the name, as CUDA reports it free on an empty card.
 CARDS = {
     "a10-24gb": Card(22.0 * 2**30, 125e12, 600e9),
     "l4-24gb": Card(22.0 * 2**30, 121e12, 300e9),
@@ -60,7 +61,7 @@ def look_at_hardware(runtime: RuntimeParams) -> Hardware | None:
 
 
 def hardware_of(card: str) -> Hardware:
-    """A card that is not here, from its data sheet; the matmul rate is 0.7 of the sheet's, as usually measured."""
+    """A card that is not here, from its data sheet; large products reach about 0.7 of the sheet's rate."""
     sheet = CARDS[card]
     return Hardware(
         Machine(sheet.memory_bytes, 0.7 * sheet.flops_per_second, sheet.bytes_per_second),
@@ -77,7 +78,7 @@ class Rates(NamedTuple):
 
 
 def measure_rates(runtime: RuntimeParams) -> Rates:
-    """Multiply square matrices in the runtime's dtype for half a second, then copy memory for a tenth of it."""
+    """Multiply square matrices in the runtime's dtype for half a second, then copy memory for a while."""
     import torch
 
     size = MATRIX[runtime.device]
@@ -88,14 +89,13 @@ def measure_rates(runtime: RuntimeParams) -> Rates:
     return Rates(2 * size**3 * products, 2 * block.nbytes * copies)
 
 
-def _repeats_per_second(work: "object", seconds: float) -> float:
+def _repeats_per_second(work: Callable[[], object], seconds: float) -> float:
     import torch
 
     def wait() -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
 
-    assert callable(work)
     work()  # the first has one-off costs
     wait()
     start, n_done = time.perf_counter(), 0
@@ -107,7 +107,7 @@ def _repeats_per_second(work: "object", seconds: float) -> float:
 
 
 def available_memory() -> int:
-    """Bytes of memory that new work can have, by Linux's own estimate; the container's limit where it is lower."""
+    """Bytes that new work can have, by Linux's own estimate; the container's limit where it is lower."""
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
         if line.startswith("MemAvailable:"):
             return min(int(line.split()[1]) * 1024, _container_limit())

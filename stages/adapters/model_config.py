@@ -1,4 +1,4 @@
-"""A model's shape before anything is downloaded: from a folder, an installed package, the cache or a table."""
+"""A model's shape before anything is downloaded: from a folder, a package, the cache or a table."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from stages.params import BaseModelParams
 
 
 class Found(NamedTuple):
-    """A shape, where it was found, and whether the weights are on this machine already."""
+    """A shape, where it was found, and whether the weights are here already."""
 
     shape: ModelShape
     source: str
@@ -19,7 +19,7 @@ class Found(NamedTuple):
 
 
 def find_shape(params: BaseModelParams) -> Found:
-    """The shape of the model that `base_model` names; ModelError says what is needed where it is not known."""
+    """The shape of the model that `base_model` names; ModelError says what is needed where it is unknown."""
     if params.source == "path":
         return Found(_from_file(Path(params.path) / "config.json"), f"{params.path}/config.json", True)
     if params.source == "package":
@@ -35,7 +35,7 @@ def find_shape(params: BaseModelParams) -> Found:
     if params.repo_id in KNOWN_MODELS:
         return Found(KNOWN_MODELS[params.repo_id], "the table of known models", False)
     raise ModelError(
-        f"base_model.repo_id: {params.repo_id} is in no table and its config.json not in the cache; fetch that "
+        f"base_model.repo_id: {params.repo_id} is not in the table, its config.json not in the cache; fetch that "
         f"one file with `hf download {params.repo_id} config.json --revision {params.revision}`"
     )
 

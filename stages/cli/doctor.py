@@ -16,7 +16,17 @@ from stages.io import dump_json
 from stages.params import Params, load_params
 
 ALL_QUESTIONS = {"bundled": 280, "csv": 14042, "hub": 14042}
-PACKAGES = ["torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "great_expectations", "dvc"]
+PACKAGES = [
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "lm_eval",
+    "great_expectations",
+    "dvc",
+]
 
 
 def doctor(
@@ -125,7 +135,9 @@ def _check_cards(params: Params, plan: Plan) -> list[Finding]:
         ]
     findings = []
     if n_cards < plan.n_processes:
-        problem = f"train.accelerate_config wants {plan.n_processes} processes, {n_cards} CUDA devices are here"
+        problem = (
+            f"train.accelerate_config wants {plan.n_processes} processes, {n_cards} CUDA devices are here"
+        )
         findings.append(Finding("device", problem, "lower num_processes in that file"))
     if params.runtime.dtype == "bfloat16" and not machine.has_bfloat16():
         problem = "this device does not compute in bfloat16"

@@ -58,7 +58,9 @@ def size(name: Annotated[str, typer.Argument(help="A file of sizes/: default, gp
     there = sorted(path.stem for path in SIZES.glob("*.yaml"))
     if name not in there:
         raise InputError(f"sizes/{name}.yaml: no such size; there are {', '.join(there) or 'none here'}")
-    write_text(PARAMS_FILE, with_overrides(read_text(PARAMS_FILE), read_text(SIZES / f"{name}.yaml"), place=name))
+    write_text(
+        PARAMS_FILE, with_overrides(read_text(PARAMS_FILE), read_text(SIZES / f"{name}.yaml"), place=name)
+    )
     typer.echo(f"params.yaml now has size {name}; see what changed with `git diff params.yaml`")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from stages.core.model_shape import ModelShape
-from stages.core.needs import Lengths, Machine, Need, Plan, stage_needs, training_bytes
+from stages.core.needs import Lengths, Machine, Need, Plan, stage_needs
 
 HEADROOM = 0.92  # of the memory: allocators leave gaps, and lengths are estimated
 GIB = 2**30
@@ -59,7 +59,9 @@ def changes(stage: str, plan: Plan) -> Iterator[Change]:
     else:
         yield from _training_changes(plan)
     if not plan.is_quantized and plan.device == "cuda" and plan.method != "full":
-        quantized = plan._replace(method="qlora", is_quantized=True, train_batch=1, checkpointing=True, score_batch=1)
+        quantized = plan._replace(
+            method="qlora", is_quantized=True, train_batch=1, checkpointing=True, score_batch=1
+        )
         yield Change(
             quantized,
             "train.method qlora and runtime.quantization nf4, with train.gradient_checkpointing true and "
@@ -99,7 +101,9 @@ def disk_bytes(plan: Plan, shape: ModelShape, *, is_downloaded: bool) -> float:
     float32 weights and two moments (12 bytes a weight), of an adapter the same for its own.
     """
     stored = 4 if plan.element_bytes == 4 else 2
-    base = stored * shape.n_weights * (1 if is_downloaded else 2)  # once in the hub's cache, once in the repository
+    base = (
+        stored * shape.n_weights * (1 if is_downloaded else 2)
+    )  # once in the hub's cache, once in the repository
     trained = shape.n_weights if plan.method == "full" else shape.n_lora(plan.lora_rank)
     policy = (stored if plan.method == "full" else 4) * trained
     return base + policy + 3 * 12 * trained
@@ -108,8 +112,3 @@ def disk_bytes(plan: Plan, shape: ModelShape, *, is_downloaded: bool) -> float:
 def total_seconds(needs: Sequence[Need]) -> float:
     """Of all stages one after the other."""
     return sum(need.seconds for need in needs)
-
-
-def fits_on_devices(plan: Plan, shape: ModelShape, lengths: Lengths, memory_bytes: float) -> bool:
-    """Whether `train` fits devices of this memory."""
-    return training_bytes(plan, shape, lengths) <= HEADROOM * memory_bytes

@@ -19,7 +19,7 @@ class ModelShape(NamedTuple):
 
     @property
     def n_linear(self) -> int:
-        """Weights of the linear layers: query and output, key and value, three of the MLP; biases left out."""
+        """Weights of the linear layers: query and output, key and value, three of the MLP; no biases."""
         attention = 2 * self.hidden * self.query_width + 2 * self.hidden * self.key_width
         return self.n_layers * (attention + 3 * self.hidden * self.intermediate)
 
@@ -43,7 +43,7 @@ class ModelShape(NamedTuple):
         return self.n_layers * rank * widths
 
     def forward_flops(self, n_tokens: float, n_labels: float, *, context: float) -> float:
-        """Of one forward pass: 2 a weight and token, 4 a key and query in attention (Kaplan et al. 2020, 2.1).
+        """Of one forward pass: 2 a weight and token, 4 a key and query of attention (Kaplan et al. 2020).
 
         The LM head runs for `n_labels` tokens only. `context`: how many tokens a token looks at, on average.
         """
@@ -72,7 +72,9 @@ def shape_from_config(config: Mapping[str, Any]) -> ModelShape:
     )
 
 
-def _published(layers: int, hidden: int, intermediate: int, heads: int, keys: int, vocabulary: int) -> ModelShape:
+def _published(
+    layers: int, hidden: int, intermediate: int, heads: int, keys: int, vocabulary: int
+) -> ModelShape:
     head = 128  # of all in the table
     return ModelShape(layers, hidden, intermediate, heads * head, keys * head, vocabulary, is_tied=False)
 

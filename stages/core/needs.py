@@ -12,17 +12,21 @@ Method = Literal["lora", "qlora", "full"]
 Shards = Literal["none", "moments", "all"]
 
 # What a process holds beside tensors: interpreter, libraries and, on a GPU, the CUDA context.
-BASE_BYTES = {"cpu": 1.0e9, "cuda": 1.0e9}
+BASE_BYTES = {"cpu": 1.2e9, "cuda": 1.0e9}
 # QLoRA (Dettmers et al. 2023, section 3): 4 bits and, double quantisation, 0.127 bits of constants a weight.
 NF4_BYTES = (4 + 0.127) / 8
-# Kept for the backward pass, in elements a token and layer: inputs of norms and products, copies in float32
-# counted as two. Counted with saved_tensors_hooks on Llama layers of four widths; see `kept_elements`.
-KEPT_HIDDEN, KEPT_QUERY, KEPT_KEY, KEPT_INTERMEDIATE = 9.0, 5.0, 4.0, 5.0
-# log-probs of the labelled tokens over the vocabulary, in float32: logits, their softmax and the gradient.
-HEAD_COPIES = {"cpu": 3.0, "cuda": 0.5}
-# Share of the measured matmul rate that a stage reaches. CPU: measured with the built-in model. CUDA: what
-# training is built to reach; generation of one token at a time is bound by memory, not by this.
-EFFICIENCY = {"cpu": 0.9, "cuda": 0.4}
+# Kept for the backward pass, in elements a token and layer, counted with torch's saved_tensors_hooks on Llama
+# layers of several widths, LoRA and full, the larger of the two. Norms and LoRA's inputs are held in float32,
+# which counts as two elements of 2 bytes.
+KEPT_HIDDEN, KEPT_QUERY, KEPT_KEY, KEPT_INTERMEDIATE = {4: 6.0, 2: 10.0}, 4.0, 2.0, 4.0
+# Gaps between what is freed and what is asked for next; batches differ in length.
+FRAGMENTATION = 1.15
+# float32 copies of the labelled tokens' log-probs over the vocabulary. CPU: fitted to two runs of the
+# built-in model. CUDA: the fused kernel works in tiles; half a copy is a careful guess.
+HEAD_COPIES = {"cpu": 6.0, "cuda": 0.5}
+# Share of the measured matmul rate that a stage reaches. CPU: runs of the built-in model lie within a factor
+# of two of 1. CUDA: what training is built to reach, not measured; generation is bound by memory instead.
+EFFICIENCY = {"cpu": 1.0, "cuda": 0.4}
 # MMLU questions with their options and few-shot examples, in tokens; a subject's examples are run once.
 QUESTION_TOKENS, N_SUBJECTS = 130, 57
 
@@ -53,7 +57,7 @@ class Plan(NamedTuple):
 
 
 class Lengths(NamedTuple):
-    """Tokens of a pair: prompt + both completions (`row`), both completions (`labels`); the mean and the longest."""
+    """Tokens of a pair: prompt and both completions (`row`), both completions (`labels`)."""
 
     mean_row: float
     longest_row: float
@@ -82,14 +86,24 @@ def stage_needs(plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machin
     """Every stage that runs a model, in the pipeline's order; base and policy count as one each."""
     rate = machine.flops_per_second * EFFICIENCY[plan.device]
     return [
-        Need("reference", scoring_bytes(plan, shape, lengths), _n_scored(plan) * _pair(shape, lengths) / rate),
-        Need("train", training_bytes(plan, shape, lengths), training_flops(plan, shape, lengths) / rate / plan.n_processes),
+        Need(
+            "reference", scoring_bytes(plan, shape, lengths), _n_scored(plan) * _pair(shape, lengths) / rate
+        ),
+        Need(
+            "train",
+            training_bytes(plan, shape, lengths),
+            training_flops(plan, shape, lengths) / rate / plan.n_processes,
+        ),
         Need(
             "holdout",
             scoring_bytes(plan, shape, lengths),
             (plan.n_selection + plan.n_holdout) * _pair(shape, lengths) / rate,
         ),
-        Need("generate", generation_bytes(plan, shape, lengths), 2 * _generation_seconds(plan, shape, lengths, machine)),
+        Need(
+            "generate",
+            generation_bytes(plan, shape, lengths),
+            2 * _generation_seconds(plan, shape, lengths, machine),
+        ),
         Need("mmlu", mmlu_bytes(plan, shape), 2 * mmlu_flops(plan, shape) / rate),
     ]
 
@@ -101,10 +115,10 @@ def weight_bytes(plan: Plan, shape: ModelShape) -> float:
     return shape.n_linear * NF4_BYTES + (shape.n_weights - shape.n_linear) * plan.element_bytes
 
 
-def kept_elements(shape: ModelShape) -> float:
+def kept_elements(shape: ModelShape, *, element_bytes: int) -> float:
     """Elements one token leaves behind in one layer for the backward pass, without checkpointing."""
     return (
-        KEPT_HIDDEN * shape.hidden
+        KEPT_HIDDEN[element_bytes] * shape.hidden
         + KEPT_QUERY * shape.query_width
         + KEPT_KEY * shape.key_width
         + KEPT_INTERMEDIATE * shape.intermediate
@@ -119,12 +133,12 @@ def training_bytes(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
     DeepSpeed divide moments and gradients by the number of processes, FSDP2 and ZeRO-3 the weights as well.
     """
     tokens = plan.train_batch * lengths.longest_row
-    layer = kept_elements(shape) * plan.element_bytes
+    layer = kept_elements(shape, element_bytes=plan.element_bytes) * plan.element_bytes
     kept = tokens * shape.n_layers * layer
     if plan.checkpointing:  # each layer's input, and one layer at a time in full (Chen et al. 2016)
         kept = tokens * (shape.n_layers * shape.hidden * plan.element_bytes + layer)
     head = HEAD_COPIES[plan.device] * plan.train_batch * lengths.longest_labels * shape.vocabulary * 4
-    return BASE_BYTES[plan.device] + _state_bytes(plan, shape) + kept + head
+    return BASE_BYTES[plan.device] + _state_bytes(plan, shape) + FRAGMENTATION * kept + head
 
 
 def _state_bytes(plan: Plan, shape: ModelShape) -> float:
@@ -135,13 +149,12 @@ def _state_bytes(plan: Plan, shape: ModelShape) -> float:
         weights = weight_bytes(plan, shape)
         rest = (8.0 if plan.method == "qlora" else 16.0) * shape.n_lora(plan.lora_rank)
     if plan.shards == "all":
-        # before it is cut, every device holds the whole model as it was loaded
-        return max((weights + rest) / parts, weight_bytes(plan, shape))
+        return max((weights + rest) / parts, weights)  # before it is cut, every device holds the whole model
     return weights + (rest / parts if plan.shards == "moments" else rest)
 
 
 def training_flops(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
-    """Of all steps. The backward pass costs as much as the forward for frozen weights, twice for trained ones."""
+    """Of all steps. Backward costs as much as forward where weights are frozen, twice as much where not."""
     passes = 3.0 if plan.method == "full" else 2.0
     passes += 1.0 if plan.checkpointing else 0.0
     return plan.n_train * plan.n_epochs * passes * _pair(shape, lengths)
@@ -159,7 +172,12 @@ def generation_bytes(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
     """Peak of `generate`: weights and the cache of keys and values of one batch."""
     tokens = plan.generate_batch * (lengths.mean_prompt + plan.max_new_tokens)
     cache = 2 * shape.n_layers * shape.key_width * plan.element_bytes * tokens
-    return BASE_BYTES[plan.device] + weight_bytes(plan, shape) + cache + plan.generate_batch * shape.vocabulary * 8
+    return (
+        BASE_BYTES[plan.device]
+        + weight_bytes(plan, shape)
+        + cache
+        + plan.generate_batch * shape.vocabulary * 8
+    )
 
 
 def mmlu_bytes(plan: Plan, shape: ModelShape) -> float:
@@ -181,7 +199,9 @@ def _generation_seconds(plan: Plan, shape: ModelShape, lengths: Lengths, machine
     flops = 2 * shape.n_weights * min(plan.generate_batch, plan.n_prompts)
     reading = weight_bytes(plan, shape) / machine.bytes_per_second
     step = max(reading, flops / (machine.flops_per_second * EFFICIENCY[plan.device]))
-    prompts = shape.forward_flops(plan.n_prompts * lengths.mean_prompt, plan.n_prompts, context=lengths.mean_prompt / 2)
+    prompts = shape.forward_flops(
+        plan.n_prompts * lengths.mean_prompt, plan.n_prompts, context=lengths.mean_prompt / 2
+    )
     return n_batches * plan.max_new_tokens * step + prompts / machine.flops_per_second
 
 
