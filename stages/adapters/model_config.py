@@ -35,7 +35,7 @@ def find_shape(params: BaseModelParams) -> Found:
     if params.repo_id in KNOWN_MODELS:
         return Found(KNOWN_MODELS[params.repo_id], "the table of known models", False)
     raise ModelError(
-        f"base_model.repo_id: {params.repo_id} is not in the table, its config.json not in the cache; fetch that "
+        f"base_model.repo_id: {params.repo_id} is not in the table, nor its config in the cache; fetch that "
         f"one file with `hf download {params.repo_id} config.json --revision {params.revision}`"
     )
 
