@@ -158,6 +158,7 @@ class TrainParams(Section):
     chosen_drop_limit: Positive
     chosen_drop_window: Count
     max_loss_growth: Positive
+    accelerate_config: DataPath
 
     @model_validator(mode="after")
     def one_weight_per_loss(self) -> "TrainParams":

@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, one plain line now and then in a log."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -11,8 +12,9 @@ SECONDS_BETWEEN_LINES = 10.0  # in a log; a bar redraws itself
 
 
 def say(text: str) -> None:
-    """Print one line for the person watching; never part of a result."""
-    print(text, file=sys.stderr, flush=True)
+    """Print one line for the person watching; never part of a result. Of several processes one speaks."""
+    if os.environ.get("RANK", "0") == "0":  # torchrun numbers the processes it starts
+        print(text, file=sys.stderr, flush=True)
 
 
 def track(items: Iterable[Item], *, total: int, label: str, unit: str) -> Iterator[Item]:

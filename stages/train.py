@@ -2,7 +2,11 @@
 
 Reads `models/base`, the train pairs and the base's log-probs; writes `models/policy` (an adapter, or
 all weights) and `data/train/log.csv`. An interrupted run goes on from its last checkpoint.
+`train.accelerate_config` says how many processes do it; the first of them writes.
 """
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stages import paths
 from stages.core.base_manifest import MANIFEST
@@ -10,9 +14,14 @@ from stages.core.pairs import SplitPair
 from stages.core.reference import match_reference
 from stages.core.subset import first_rows
 from stages.io import read_jsonl, replacing_folder, write_csv, write_json
-from stages.params import load_params
+from stages.params import Params, load_params
 from stages.progress import say
 from stages.shell import run_stage
+
+if TYPE_CHECKING:
+    import torch
+
+    from stages.adapters.dpo import PairTrainer
 
 LOGGED = (
     "step", "epoch", "loss", "learning_rate", "grad_norm", "rewards/chosen", "rewards/rejected",
@@ -27,8 +36,12 @@ def main() -> None:
     train, runtime = params.train, params.runtime
     pairs = first_rows(read_jsonl(paths.TRAIN_PAIRS, SplitPair), params.size.n_train, key="size.n_train")
 
+    from stages.adapters import launch
+
+    launch.start(Path(train.accelerate_config), runtime, module="stages.train")
+
     from stages.adapters import checkpoints, dpo
-    from stages.adapters.checkpoint import base_sha256, load_model, load_tokenizer, use_threads
+    from stages.adapters.checkpoint import load_model, load_tokenizer, use_threads
     from stages.adapters.reference_table import read_reference
     from stages.adapters.rendering import render_pairs
 
@@ -36,26 +49,50 @@ def main() -> None:
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     rendered = render_pairs(tokenizer, pairs, max_length=runtime.max_length, too_long=runtime.too_long)
     rows = match_reference(rendered, read_reference(paths.REFERENCE_LOGPS))
-    inputs = [paths.BASE_MODEL / MANIFEST, paths.TRAIN_PAIRS, paths.REFERENCE_LOGPS]
+    inputs = [
+        paths.BASE_MODEL / MANIFEST,
+        paths.TRAIN_PAIRS,
+        paths.REFERENCE_LOGPS,
+        Path(train.accelerate_config),
+    ]
     key = checkpoints.run_key(train, runtime, n_train=len(rows), inputs=inputs)
     with checkpoints.checkpoint_folder(key) as folder:
         model = load_model(paths.BASE_MODEL, None, runtime)
         trainer = dpo.build_trainer(model, tokenizer, rows, train=train, runtime=runtime, checkpoints=folder)
         dpo.check_step_zero(trainer, batch_size=runtime.score_batch_size, tolerance=runtime.margin_tolerance)
         say(f"train: {len(rows)} pairs; before the first step the policy equals the base")
-        resume_from = checkpoints.last_whole_checkpoint(folder, dpo.CHECKPOINT_COMPLETE)
+        resume_from = checkpoints.where_to_resume(folder, dpo.CHECKPOINT_COMPLETE)
         dpo.train_policy(trainer, resume_from=resume_from)
-        with replacing_folder(paths.POLICY_MODEL) as policy:
-            dpo.save_policy(trainer, policy, base_name=paths.BASE_MODEL.as_posix())
-            manifest = {
-                "method": train.method,
-                "base_sha256": base_sha256(paths.BASE_MODEL),
-                "n_pairs": len(rows),
-                "n_pairs_set_aside": len(pairs) - len(rows),
-            }
-            write_json(policy / "manifest.json", manifest)
-        rows = [[row[name] for name in LOGGED] for row in dpo.log_rows(trainer)]
-        write_csv(paths.TRAIN_LOG, LOGGED, rows)
+        weights = dpo.gather_weights(trainer)
+        if launch.is_main_process():
+            n_set_aside = len(pairs) - len(rows)
+            write_outs(trainer, weights, params, n_pairs=len(rows), n_set_aside=n_set_aside)
+        trainer.accelerator.end_training()
+
+
+def write_outs(
+    trainer: "PairTrainer",
+    weights: "dict[str, torch.Tensor] | None",
+    params: Params,
+    *,
+    n_pairs: int,
+    n_set_aside: int,
+) -> None:
+    """The policy with its manifest, and the log."""
+    from stages.adapters import dpo
+    from stages.adapters.checkpoint import base_sha256
+
+    base_name = paths.BASE_MODEL.as_posix()
+    with replacing_folder(paths.POLICY_MODEL) as policy:
+        dpo.save_policy(trainer, policy, base_name=base_name, weights=weights)
+        manifest = {
+            "method": params.train.method,
+            "base_sha256": base_sha256(paths.BASE_MODEL),
+            "n_pairs": n_pairs,
+            "n_pairs_set_aside": n_set_aside,
+        }
+        write_json(policy / "manifest.json", manifest)
+    write_csv(paths.TRAIN_LOG, LOGGED, [[row[name] for name in LOGGED] for row in dpo.log_rows(trainer)])
 
 
 if __name__ == "__main__":

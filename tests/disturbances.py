@@ -17,7 +17,7 @@ import yaml
 
 from tests.tiny_repository import environment
 
-LONGEST_RUN_S = 600
+LONGEST_RUN_S = 1800
 ORPHAN_GRACE_S = 15
 TEMPORARY = ".*.tmp"
 NOBODY = 65534

@@ -14,6 +14,7 @@ from stages.errors import InputError, ParamsError
 
 ROOT = Path(__file__).parent.parent
 PARAMS = (ROOT / "params.yaml").read_text()
+SIZES = sorted(path.stem for path in (ROOT / "sizes").glob("*.yaml"))
 
 
 def sized(name: str, text: str = PARAMS) -> str:
@@ -47,12 +48,14 @@ def test_the_shipped_params_are_the_default_size() -> None:
     assert yaml.safe_load(sized("default")) == yaml.safe_load(PARAMS)
 
 
-def test_both_sizes_set_the_same_keys() -> None:
+@pytest.mark.parametrize("name", SIZES)
+def test_every_size_sets_the_same_keys_and_keeps_every_rule(name: str) -> None:
     def keys(name: str) -> set[str]:
         raw = yaml.safe_load((ROOT / f"sizes/{name}.yaml").read_text())
         return {f"{section}.{key}" for section, values in raw.items() for key in values}
 
-    assert keys("gpu") == keys("default")
+    assert keys(name) == keys("default")
+    assert yaml.safe_load(sized("default", sized(name))) == yaml.safe_load(PARAMS)
 
 
 def test_the_gpu_size_uses_everything_and_keeps_every_comment() -> None:
@@ -89,6 +92,7 @@ def test_size_rewrites_params_yaml(project: Path) -> None:
 def test_a_wrong_size_changes_nothing(project: Path) -> None:
     done = run("size", "huge", cwd=project)
     assert done.returncode == 2
+    assert "sizes/huge.yaml: no such size; there are default, gpu," in done.stderr
     assert (project / "params.yaml").read_text() == PARAMS
 
 

@@ -58,7 +58,7 @@ def from_package(requirement: str, folder: Path) -> Origin:
             f"base_model.package: {requirement} is wanted, {name} {installed} is installed; "
             "run `make venv`, or name the installed version"
         )
-    gguf_file = _only_gguf(name)
+    gguf_file = only_gguf(name)
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils.quantization_config import GgufConfig
@@ -159,7 +159,8 @@ def count_parameters(folder: Path) -> int:
     return n_parameters
 
 
-def _only_gguf(package: str) -> Path:
+def only_gguf(package: str) -> Path:
+    """The one GGUF file of an installed package; ModelError where there is none, or more."""
     files = importlib.metadata.files(package) or []
     found = [Path(str(file.locate())) for file in files if file.suffix == ".gguf"]
     if len(found) != 1:

@@ -1,5 +1,7 @@
 """Loads tokenizers and models from a folder: safetensors only, no remote code, one runtime for all stages."""
 
+import importlib.util
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +54,7 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
             use_safetensors=True,
             dtype=getattr(torch, runtime.dtype),
             attn_implementation=runtime.attn_implementation,
-            device_map={"": runtime.device} if runtime.device == "cuda" else None,
+            device_map={"": torch.cuda.current_device()} if runtime.device == "cuda" else None,
             **_quantization(runtime),
         )
     except (OSError, ValueError) as error:
@@ -91,6 +93,8 @@ def use_threads(runtime: RuntimeParams) -> None:
         raise ModelError(
             "runtime.device is cuda, but no CUDA device is here; set cpu (`bluepencil size default`)"
         )
+    if runtime.device == "cuda":  # of several processes each has its own card
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if torch.get_num_threads() != runtime.n_threads:
         torch.set_num_threads(runtime.n_threads)
 
@@ -109,6 +113,11 @@ def _check_belongs(base: Path, policy: Path) -> None:
 def _quantization(runtime: RuntimeParams) -> dict[str, Any]:
     if runtime.quantization == "none":
         return {}
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "runtime.quantization nf4 needs the package bitsandbytes, which is not installed; "
+            "`pip install -e '.[qlora]'`, or set runtime.quantization none and train.method lora"
+        )
     import torch
     from transformers import BitsAndBytesConfig
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stages.adapters.launch import is_main_process, n_processes, share_from_main
 from stages.core.hashing import hex_digest
 from stages.errors import InputError, RuntimeCheckError
 from stages.io import dump_json, read_json, sha256_file, write_json
@@ -32,6 +33,7 @@ def run_key(train: TrainParams, runtime: RuntimeParams, *, n_train: int, inputs:
         "train": train.model_dump(exclude=WATCHING),
         "runtime": runtime.model_dump(),
         "n_train": n_train,
+        "n_processes": n_processes(),
         "inputs": {path.as_posix(): sha256_file(path) for path in inputs},
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
@@ -47,6 +49,9 @@ def checkpoint_folder(key: str) -> Iterator[Path]:
     root = Path(os.environ.get("BLUEPENCIL_CHECKPOINTS") or Path.home() / ".cache/bluepencil/checkpoints")
     folder = (root / key).resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    if not is_main_process():  # the first process locks and removes for all
+        yield folder
+        return
     with (root / f"{key}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -121,3 +126,14 @@ def _hashes(checkpoint: Path, marker: str) -> dict[str, str]:
         for path in files
         if not path.name.startswith("rng_state_")
     }
+
+
+def where_to_resume(folder: Path, marker: str) -> Path | None:
+    """`last_whole_checkpoint` as the first process sees it; RuntimeCheckError where another cannot see it."""
+    found = share_from_main(last_whole_checkpoint(folder, marker) if is_main_process() else None)
+    if found is not None and not found.exists():
+        raise RuntimeCheckError(
+            f"train: checkpoint {found} is not on this machine; with several machines set "
+            "BLUEPENCIL_CHECKPOINTS to a folder that all of them share"
+        )
+    return found

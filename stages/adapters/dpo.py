@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
+from accelerate import PartialState
 from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer
@@ -21,7 +22,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from stages.adapters.checkpoints import seal_checkpoint
 from stages.adapters.scoring import score_batch
 from stages.adapters.shared_prefix import add_shared_prefix
-from stages.core.batching import epoch_order
+from stages.core.batching import epoch_order, n_repeated_pairs
 from stages.core.reference import ReferenceRow, reference_sums
 from stages.core.rendered import RenderedPair, similar_length_batches
 from stages.core.training_watch import chosen_drops, collapsed, exploded
@@ -89,6 +90,7 @@ class PairTrainer(DPOTrainer):
         columns["ref_rejected_logps"] = [pair_sums.rejected for pair_sums in sums]
         columns["row_number"] = list(range(len(pairs)))
         super().__init__(*args, train_dataset=Dataset.from_dict(columns), **kwargs)
+        self.base_dtype: torch.dtype = self.model.dtype
         model = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
         add_shared_prefix(model, with_metrics=True)
 
@@ -143,6 +145,7 @@ class Watch(TrainerCallback):
     """A progress line with speed and time left, a warning; seals checkpoints that are whole."""
 
     def __init__(self, pairs: Sequence[ReferenceRow], train: TrainParams) -> None:
+        self.n_pairs = len(pairs)
         self.mean_tokens = sum(sum(map(len, pair[1:4])) for pair in pairs) / len(pairs)
         self.mean_chosen = sum(len(pair.chosen_ids) for pair in pairs) / len(pairs)
         self.train = train
@@ -150,12 +153,20 @@ class Watch(TrainerCallback):
         self.first_step = 0
         self.start = self.last = 0.0
 
-    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_kwargs: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, _control: Any, **_kwargs: Any) -> None:
         """Start the clock; a resumed run starts above zero."""
         self.first_step = state.global_step
         self.start = self.last = time.monotonic()
         if state.global_step:
             say(f"train: resumed at step {state.global_step} of {state.max_steps}")
+        repeated = n_repeated_pairs(
+            self.n_pairs, batch_size=args.per_device_train_batch_size, n_processes=args.world_size
+        )
+        if repeated:
+            say(
+                f"train: {repeated} pairs of an epoch's beginning are read again at its end, so that all "
+                f"{args.world_size} processes have as many"
+            )
 
     def on_log(self, args: Any, state: Any, _control: Any, logs: dict[str, float], **_kwargs: Any) -> None:
         """Say where training is, and once that the chosen texts are being unlearnt."""
@@ -180,6 +191,7 @@ class Watch(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, _control: Any, **_kwargs: Any) -> None:
         """Mark the checkpoint as whole."""
+        PartialState().wait_for_everyone()  # each process writes its own part of a checkpoint
         if state.is_world_process_zero:
             seal_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}", CHECKPOINT_COMPLETE)
 
@@ -247,6 +259,7 @@ def build_trainer(
         logging_steps=train.logging_steps,
         save_steps=train.save_steps,
         save_total_limit=2,
+        ddp_find_unused_parameters=False,  # every trained weight is used in every batch
         report_to="none",
         disable_tqdm=True,
         trust_remote_code=False,
@@ -315,20 +328,42 @@ def check_step_zero(trainer: PairTrainer, *, batch_size: int, tolerance: float) 
         )
 
 
-def save_policy(trainer: PairTrainer, folder: Path, *, base_name: str) -> None:
-    """Write safetensors and config; for an adapter, name its base as the repository does."""
+def gather_weights(trainer: PairTrainer) -> dict[str, torch.Tensor] | None:
+    """The weights whole and on the CPU where processes share them, else None; all processes must call it."""
+    if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        return None
+    weights: dict[str, torch.Tensor] = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    return weights
+
+
+def save_policy(
+    trainer: PairTrainer, folder: Path, *, base_name: str, weights: dict[str, torch.Tensor] | None = None
+) -> None:
+    """Write safetensors and config: an adapter, naming its base as the repository does, or all weights.
+
+    All weights are written in the base's dtype. `weights`: what `gather_weights` gave.
+    """
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "peft_config"):
         model.peft_config["default"].base_model_name_or_path = base_name
         # "auto" would ask a model hub whether the base's vocabulary was resized; it never is here
-        model.save_pretrained(folder, save_embedding_layers=False)
+        model.save_pretrained(folder, save_embedding_layers=False, state_dict=weights)
+    elif weights is None:
+        model.to(trainer.base_dtype).save_pretrained(folder)
     else:
-        model.save_pretrained(folder)
+        rounded = {name: weight.to(trainer.base_dtype) for name, weight in weights.items()}
+        model.save_pretrained(folder, state_dict=rounded)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's template; ours is reports/model_card.md
 
 
 def train_policy(trainer: PairTrainer, *, resume_from: Path | None) -> None:
-    """Run all steps, from `resume_from` on where there is one."""
+    """Run all steps, from `resume_from` on where there is one.
+
+    Where all weights are trained they are held in float32, whatever the dtype of the forward pass: a step of
+    1e-6 is less than half a unit of bfloat16's 8 bits, so it would be rounded away.
+    """
+    if not hasattr(trainer.model, "peft_config"):
+        trainer.model.float()
     try:
         trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
     except torch.OutOfMemoryError as error:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from enum import StrEnum
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,13 +14,6 @@ from stages.io import read_text, write_text
 from stages.params import PARAMS_FILE, Params, load_params, parse_params
 
 SIZES = Path("sizes")
-
-
-class Size(StrEnum):
-    """The sizes that `sizes/` describes."""
-
-    gpu = "gpu"
-    default = "default"
 
 
 def repro(context: typer.Context) -> None:
@@ -43,6 +35,7 @@ def check_inputs(params: Params) -> None:
         "data.prompts": params.data.prompts,
         "base_model.path": params.base_model.path,
         "mmlu.csv_dir": params.mmlu.csv_dir,
+        "train.accelerate_config": params.train.accelerate_config,
     }
     absent = [f"{key}: {path} does not exist" for key, path in wanted.items() if not Path(path).exists()]
     if absent:
@@ -82,13 +75,15 @@ def set_aside_broken_lock(lock: Path) -> None:
         )
 
 
-def size(name: Annotated[Size, typer.Argument(help="gpu or default")]) -> None:
+def size(name: Annotated[str, typer.Argument(help="A file of sizes/: default, gpu, gpu-24gb, ...")]) -> None:
     """Write the keys of `sizes/<name>.yaml` into params.yaml, comments kept; DVC sees ordinary parameters."""
-    changed = with_overrides(
-        read_text(PARAMS_FILE), read_text(SIZES / f"{name.value}.yaml"), place=name.value
+    there = sorted(path.stem for path in SIZES.glob("*.yaml"))
+    if name not in there:
+        raise InputError(f"sizes/{name}.yaml: no such size; there are {', '.join(there) or 'none here'}")
+    write_text(
+        PARAMS_FILE, with_overrides(read_text(PARAMS_FILE), read_text(SIZES / f"{name}.yaml"), place=name)
     )
-    write_text(PARAMS_FILE, changed)
-    typer.echo(f"params.yaml now has size {name.value}; see what changed with `git diff params.yaml`")
+    typer.echo(f"params.yaml now has size {name}; see what changed with `git diff params.yaml`")
 
 
 def with_overrides(params_text: str, overrides_text: str, *, place: str) -> str:

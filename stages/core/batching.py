@@ -26,3 +26,11 @@ def epoch_order(
     short = [batch for batch in batches if len(batch) < batch_size]
     whole.sort(key=lambda batch: digest(salt, "batch", names[batch[0]]))
     return [index for batch in whole + short for index in batch]
+
+
+def n_repeated_pairs(n_pairs: int, *, batch_size: int, n_processes: int) -> int:
+    """Pairs read twice in an epoch so that every process gets the same number of full batches.
+
+    Accelerate's `even_batches`; one process reads each pair once and has a short last batch instead.
+    """
+    return 0 if n_processes == 1 else -n_pairs % (batch_size * n_processes)

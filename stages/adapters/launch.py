@@ -1,0 +1,141 @@
+"""Training in several processes: Accelerate starts them; here a process finds out which one it is.
+
+`dvc.yaml` always says `python -m stages.train`. Where the file that `train.accelerate_config` names wants
+more than a plain process, this one becomes `accelerate launch --config_file FILE -m stages.train`.
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from stages.errors import ModelError, ParamsError
+from stages.io import read_text
+from stages.params import RuntimeParams
+
+Value = TypeVar("Value")
+
+ONE_PROCESS = "NO"
+LAUNCHED = {"MULTI_GPU", "FSDP", "DEEPSPEED"}  # Accelerate's names of what torchrun starts
+SHARDED = {"FSDP", "DEEPSPEED"}
+
+
+def is_main_process() -> bool:
+    """Whether this process writes outs and speaks: the only one, or the first of several."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def n_processes() -> int:
+    """Processes that train together, over all machines."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def start(config: Path, runtime: RuntimeParams, *, module: str) -> None:
+    """Turn this process into `accelerate launch`, unless one process is wanted or it is launched already.
+
+    The new program keeps the process id, so ending this one ends all that it started.
+    """
+    if "LOCAL_RANK" in os.environ:  # torchrun's word to a process it started
+        return
+    if read_config(config)["distributed_type"] == ONE_PROCESS:
+        return
+    check_config(config, runtime)
+    os.environ.setdefault("OMP_NUM_THREADS", str(runtime.n_threads))
+    launch = ["-m", "accelerate.commands.launch", "--config_file", str(config), "-m", module]
+    os.execv(sys.executable, [sys.executable, *launch])  # noqa: S606 - no shell is wanted
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """An Accelerate config with `distributed_type`; ParamsError where the file is none."""
+    try:
+        config = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise ParamsError(f"train.accelerate_config: {path} is not readable as YAML: {error}") from error
+    if not isinstance(config, dict) or "distributed_type" not in config:
+        raise ParamsError(
+            f"train.accelerate_config: {path} names no distributed_type; `accelerate config --config_file "
+            f"{path}` writes such a file, and sizes/accelerate/ has examples"
+        )
+    if config["distributed_type"] is False:  # YAML 1.1 reads a bare NO as false
+        config["distributed_type"] = ONE_PROCESS
+    return config
+
+
+def check_config(path: Path, runtime: RuntimeParams) -> None:
+    """ParamsError that lists what in the config cannot work here; ModelError for a missing package."""
+    config = read_config(path)
+    problems = [*_unknown_keys(config), *_misfits(config, runtime)]
+    if problems:
+        raise ParamsError(f"train.accelerate_config: {path} cannot be used\n  " + "\n  ".join(problems))
+    if config["distributed_type"] == "DEEPSPEED" and importlib.util.find_spec("deepspeed") is None:
+        raise ModelError(
+            f"train.accelerate_config: {path} needs the package deepspeed, which is not installed; "
+            "`pip install deepspeed`, or use sizes/accelerate/fsdp2.yaml, which needs no package"
+        )
+
+
+def share_from_main(value: Value) -> Value:
+    """The first process's `value`, in every process."""
+    if n_processes() == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    box: list[Any] = broadcast_object_list([value], from_process=0)
+    return box[0]  # type: ignore[no-any-return]
+
+
+def _unknown_keys(config: dict[str, Any]) -> list[str]:
+    from accelerate.commands.config.config_args import ClusterConfig
+
+    unknown = sorted(set(config) - set(ClusterConfig.__dataclass_fields__))
+    return [f"{key}: Accelerate knows no such key" for key in unknown]
+
+
+def _misfits(config: dict[str, Any], runtime: RuntimeParams) -> list[str]:
+    kind, on_cpu = config["distributed_type"], runtime.device == "cpu"
+    wanted, machines = config.get("num_processes"), config.get("num_machines", 1)
+    problems = []
+    if kind not in LAUNCHED:
+        problems.append(
+            f"distributed_type: {kind} is none of {', '.join(sorted({*LAUNCHED, ONE_PROCESS}))}; for "
+            "processes on CPUs write MULTI_GPU with use_cpu: true, because Accelerate starts MULTI_CPU "
+            "through MPI only"
+        )
+    if not all(isinstance(number, int) and number > 0 for number in (wanted, machines)):
+        return [
+            *problems,
+            f"num_processes and num_machines: whole numbers from 1, came {wanted!r}, {machines!r}",
+        ]
+    if kind == "MULTI_GPU" and wanted == 1:
+        problems.append(
+            "num_processes: MULTI_GPU needs 2 or more; for one use sizes/accelerate/one_process.yaml"
+        )
+    if bool(config.get("use_cpu", False)) != on_cpu:
+        problems.append(f"use_cpu: must be {str(on_cpu).lower()} where runtime.device is {runtime.device}")
+    if kind in SHARDED and on_cpu:
+        problems.append(f"distributed_type: {kind} shards over GPUs only; set runtime.device cuda")
+    if kind in SHARDED and runtime.quantization != "none":
+        problems.append(
+            f"distributed_type: {kind} and runtime.quantization nf4 do not go together; use ddp.yaml"
+        )
+    if config.get("mixed_precision", "no") != "no":
+        problems.append("mixed_precision: must be 'no' here, because runtime.dtype says it for every stage")
+    if kind == "FSDP" and (config.get("fsdp_config") or {}).get("fsdp_cpu_ram_efficient_loading", True):
+        problems.append(
+            "fsdp_config.fsdp_cpu_ram_efficient_loading: must be false, because every process checks before "
+            "the first step that its policy equals the base"
+        )
+    if not on_cpu and wanted // machines > _n_cards():
+        problems.append(
+            f"num_processes: {wanted // machines} wanted on this machine, it has {_n_cards()} CUDA devices"
+        )
+    return problems
+
+
+def _n_cards() -> int:
+    import torch
+
+    return int(torch.cuda.device_count())
