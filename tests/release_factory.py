@@ -22,7 +22,7 @@ from stages.cli.study_reveal import reveal
 from stages.core.pairs import Prompt, SplitPair
 from stages.io import sha256_file, write_json, write_jsonl
 from stages.study_files import current_study_id
-from tests.decision_factory import ROOT, item_row, make_params, metrics_documents, write
+from tests.decision_factory import ROOT, item_row, make_params, metrics_documents, write, write_plot_tables
 from tests.study_factory import hand_in, prefers
 from tests.tiny_models import tiny_model, write_tiny_base
 
@@ -117,6 +117,7 @@ def write_pipeline() -> None:
     params["generate"].update(n_prompts=N_PROMPTS, max_new_tokens=8, batch_size=4)
     params["study"].update(n_repeats=2, min_repeat_distance=3, secret_path="secrets")
     params["release"]["n_parity_rows"] = 3
+    params["runtime"]["n_threads"] = 1
     write(Path("params.yaml"), yaml.safe_dump(params))
     for kept in ("data/raw/base_model", "data/raw/mmlu", "data/ballots", "study"):
         write(Path(kept) / ".gitkeep", "")
@@ -174,12 +175,24 @@ def write_data() -> None:
     lines = "".join(json.dumps(item_row(number)) + "\n" for number in range(N_PROMPTS))
     write(Path("data/blind/items.jsonl"), lines)
     write(Path("data/winrate/prompts.csv"), "prompt_id,score\n")
+    write_plot_tables(Path("data"), is_judged=False)
     stand_ins = ["validate/violations.jsonl", "validate/report.html", "reference/logps.parquet"]
     stand_ins += ["train/log.csv", "holdout/margins.jsonl", "mmlu/base.jsonl", "mmlu/policy.jsonl"]
-    for name in [*stand_ins, "accuracy/slices.csv", "capability/by_category.csv"]:
+    for name in [*stand_ins, "capability/by_category.csv"]:
         write(Path("data") / name, f"stands in for {name}\n")
 
 
 def write_metrics() -> None:
     for name, document in metrics_documents(winrate={"winrate": PENDING}).items():
         write_json(Path(f"metrics/{name}.json"), document)
+
+
+def change_yaml(path: str, name: str, value: Any) -> None:
+    """Set one dotted name of a YAML file."""
+    document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    *above, last = name.split(".")
+    part = document
+    for key in above:
+        part = part[key]
+    part[last] = value
+    Path(path).write_text(yaml.safe_dump(document), encoding="utf-8")

@@ -40,11 +40,14 @@ class CacheCheck(NamedTuple):
     n_missing: int  # files of a folder that are not in the cache
 
 
-def read_yaml(text: str) -> Any:
-    """YAML as DVC reads it: 1e-06 is a number there, and text to other readers."""
-    from ruamel.yaml import YAML
+def read_yaml(text: str, place: str) -> Any:
+    """YAML as DVC reads it: values of dvc.lock then compare equal. InputError where it is none."""
+    from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
-    return YAML(typ="safe", pure=True).load(text)
+    try:
+        return parse_yaml(text, place)
+    except YAMLFileCorruptedError as error:
+        raise InputError(f"{place}: not readable as YAML") from error
 
 
 def check_cached(cache: Path, md5: str) -> CacheCheck:

@@ -16,11 +16,10 @@ from stages.cli.release_writing import Plan, write_release
 from stages.core.lineage import Decision, Lineage
 from stages.core.release_rules import object_to_override
 from stages.core.variants import count_looks
-from stages.core.verdicts import StoredGates, parse_gates
-from stages.errors import InputError, ReleaseError
-from stages.io import read_json
+from stages.errors import ReleaseError
 from stages.params import load_params
 from stages.progress import say
+from stages.report import read_gates
 
 RELEASES = Path("releases")
 
@@ -91,14 +90,6 @@ def make_plan(*, to: Path | None, override: str | None, version: str | None) -> 
         n_looks=count_looks(as_variant(one, with_length=False) for one in list_experiments()),
         study=study,
     )
-
-
-def read_gates() -> StoredGates:
-    """The verdicts; InputError where `gate` has not written them."""
-    try:
-        return parse_gates(read_json(paths.GATE_METRICS))
-    except ValueError as error:
-        raise InputError(f"{paths.GATE_METRICS}: {error}; run `dvc repro gate`") from error
 
 
 def report_release(plan: Plan, lineage: Lineage) -> None:

@@ -86,14 +86,14 @@ def registered_in(rev: str) -> Registered:
     missing = [name for name, data in texts.items() if data is None]
     if missing:
         raise InputError(f"commit {rev[:7]}, which opened it, has no {' and no '.join(missing)}")
-    params, lock = (read_yaml((data or b"").decode()) for data in texts.values())
+    params, lock = (read_yaml((data or b"").decode(), name) for name, data in texts.items())
     return registered_from(params, lock, place=f"commit {rev[:7]}")
 
 
 def registered_now() -> Registered:
     """Limits and data as they stand in the workspace."""
-    texts = [read_text(Path(name)) for name in (str(PARAMS_FILE), LOCK)]
-    return registered_from(*(read_yaml(text) for text in texts), place="the workspace")
+    params, lock = (read_yaml(read_text(Path(name)), name) for name in (str(PARAMS_FILE), LOCK))
+    return registered_from(params, lock, place="the workspace")
 
 
 def registered_from(params: Any, lock: Any, *, place: str) -> Registered:

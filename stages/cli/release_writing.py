@@ -5,12 +5,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stages import paths
 from stages.adapters.dvc_state import read_yaml
 from stages.adapters.registry import register, unregister
-from stages.adapters.release_pages import release_card, release_founder_page
+from stages.adapters.release_pages import release_card
 from stages.core.base_manifest import MANIFEST, BaseManifest
 from stages.core.generation import Generation
 from stages.core.lineage import (
@@ -36,6 +36,7 @@ from stages.io import read_json, read_jsonl, read_record, read_text, sha256_file
 from stages.metrics_files import EVIDENCE as METRICS
 from stages.params import PARAMS_FILE, Params
 from stages.progress import say
+from stages.report import founder_page, model_card, read_findings
 
 METRICS_FILES = [*METRICS.values(), paths.GATE_METRICS]
 COPIED = [PARAMS_FILE, Path("dvc.yaml"), Path(LOCK), *METRICS_FILES, paths.FOUNDER_PAGE, paths.MODEL_CARD]
@@ -61,10 +62,7 @@ def write_release(plan: Plan) -> Lineage:
         model = ship_model(plan.params, folder)
         draft = draft_lineage(plan, model)
         copy_evidence(folder)
-        write_text(folder / CARD, release_card(read_text(paths.MODEL_CARD), draft))
-        write_text(
-            folder / paths.FOUNDER_PAGE.name, release_founder_page(read_text(paths.FOUNDER_PAGE), draft)
-        )
+        write_pages(folder, draft)
 
         lineage = seal_lineage(draft.model_copy(update={"files": hash_files(folder)}))
         write_text(folder / LINEAGE, lineage_bytes(lineage).decode())
@@ -97,7 +95,7 @@ def ship_model(params: Params, folder: Path) -> ShippedModel:
     tolerance = getattr(params.release.parity_tolerance, runtime.dtype)
     parity = merging.check_parity(judged, shipped, tolerance=tolerance)
     completions = read_jsonl(paths.generations("policy"), Generation)
-    stages = parse_lock(read_yaml(read_text(Path(LOCK))))
+    stages = parse_lock(read_yaml(read_text(Path(LOCK)), LOCK))
     return ShippedModel(
         method=params.train.method,
         dtype=runtime.dtype,
@@ -124,6 +122,14 @@ def draft_lineage(plan: Plan, model: ShippedModel) -> Lineage:
         files={},
         seal_sha256="",
     )
+
+
+def write_pages(folder: Path, lineage: Lineage) -> None:
+    """The card and the founder's page, with the override and the count of looks in both."""
+    findings = read_findings()
+    told: dict[str, Any] = {"n_looks": lineage.n_looks, "override": lineage.decision.override or None}
+    write_text(folder / CARD, release_card(model_card(findings, **told), lineage))
+    write_text(folder / paths.FOUNDER_PAGE.name, founder_page(findings, **told))
 
 
 def all_numbers() -> Iterator[Number]:

@@ -81,8 +81,8 @@ def check_evidence(folder: Path, lineage: Lineage) -> tuple[list[LockedStage], l
     """The chain inside the folder: numbers in metrics files, metrics files in dvc.lock, stage to stage."""
     copies = folder / EVIDENCE
     try:
-        stages = parse_lock(read_yaml(read_text(copies / LOCK)))
-        params: Any = read_yaml(read_text(copies / "params.yaml"))
+        stages = parse_lock(read_yaml(read_text(copies / LOCK), f"{EVIDENCE}/{LOCK}"))
+        params: Any = read_yaml(read_text(copies / "params.yaml"), f"{EVIDENCE}/params.yaml")
         documents = {name: read_json(copies / name) for name in {one.file for one in lineage.numbers}}
         model = {path: md5_of_out(stages, path) for path in MODELS}
     except (InputError, ValueError) as error:
