@@ -32,7 +32,7 @@ def file_at(rev: str, path: str) -> bytes | None:
 
 def files_under(rev: str, folder: str) -> list[str]:
     """Paths of all files below `folder` at a commit."""
-    listed = _run("ls-tree", "-r", "-z", "--name-only", rev, "--", f"{folder}/") or b""
+    listed = _run("ls-tree", "-r", "-z", "--full-tree", "--name-only", rev, "--", f"{folder}/") or b""
     return [name for name in listed.decode().split("\0") if name]
 
 

@@ -35,13 +35,21 @@ def check_hub(repo_id: str, version: str) -> None:
 
 
 def push_folder(folder: Path, repo_id: str, version: str) -> str:
-    """Upload the folder as one commit, tag it with the version; returns the commit's address."""
+    """Upload the folder as one commit, tag it; returns the commit's address. InputError where that fails."""
     api = _api()
-    api.create_repo(repo_id, private=True, exist_ok=True)
-    done = api.upload_folder(
-        repo_id=repo_id, folder_path=folder, commit_message=f"Release {version}", delete_patterns="*"
-    )
-    api.create_tag(repo_id, tag=version, revision=done.oid)
+    from httpx2 import HTTPError
+
+    try:
+        api.create_repo(repo_id, private=True, exist_ok=True)
+        done = api.upload_folder(
+            repo_id=repo_id, folder_path=folder, commit_message=f"Release {version}", delete_patterns="*"
+        )
+        api.create_tag(repo_id, tag=version, revision=done.oid)
+    except (OSError, HTTPError) as error:
+        raise InputError(
+            f"--push-to-hub {repo_id}: the upload failed ({_first_line(error)}); the release itself is "
+            f"complete in {folder}, so upload it again with `hf upload {repo_id} {folder}`"
+        ) from error
     return str(done.commit_url)
 
 

@@ -156,7 +156,8 @@ def tag_message(lineage: Lineage, sums_sha256: str) -> str:
     lines = [f"Release {lineage.artifact} {lineage.version}", "", f"SHA256SUMS sha256:{sums_sha256}"]
     lines.append(f"gates: {lineage.decision.overall}")
     if lineage.decision.override:
-        lines.append(f"released all the same: {lineage.decision.override}")
+        # on one line, so that no reason can pass for the line of the hash
+        lines.append(f"released all the same: {' '.join(lineage.decision.override.split())}")
     return "\n".join(lines) + "\n"
 
 

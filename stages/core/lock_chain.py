@@ -100,9 +100,8 @@ def check_chain(
         for name, value in stage.params.items():
             present = look_up(params, name)
             if present != value:
-                yield Misfit(
-                    "params.yaml", f"{name} was {value!r} in stage {stage.name}", repr(value), repr(present)
-                )
+                rule = f"{name} is not what stage {stage.name} was run with"
+                yield Misfit("params.yaml", rule, repr(value), repr(present))
 
 
 def check_numbers(numbers: list[Number], documents: Mapping[str, Mapping[str, Any]]) -> Iterator[Misfit]:
