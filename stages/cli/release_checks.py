@@ -37,6 +37,8 @@ N_SHOWN = 10
 
 def gather_objections(params: Params, gates: StoredGates) -> tuple[Objections, JudgedStudy | None]:
     """Everything that speaks against a release of the present workspace, and the study that judged it."""
+    if not Path(LOCK).is_file():
+        return Objections([f"{LOCK}: no such file; run `dvc repro` first"], []), None
     final = list(object_to_workspace())
     overridable = object_to_gates(gates)
     study = None
@@ -55,9 +57,6 @@ def object_to_workspace() -> Iterator[str]:
     if changed:
         more = f" and {len(changed) - N_SHOWN} more" if len(changed) > N_SHOWN else ""
         yield f"not committed to git: {', '.join(changed[:N_SHOWN])}{more}; commit them first"
-    if not Path(LOCK).is_file():
-        yield f"{LOCK}: no such file; run `dvc repro` first"
-        return
     yield from (f"{line}; run `dvc repro` and look at the gates again" for line in stale_stages())
 
 

@@ -24,9 +24,9 @@ class LockedStage(NamedTuple):
     params: Mapping[str, Any]  # dotted name: value, of params.yaml
 
 
-def parse_lock(document: Mapping[str, Any]) -> list[LockedStage]:
+def parse_lock(document: Any) -> list[LockedStage]:
     """The stages of a parsed `dvc.lock`; ValueError where it is not one."""
-    stages = document.get("stages")
+    stages = document.get("stages") if isinstance(document, Mapping) else None
     if not isinstance(stages, Mapping):
         raise ValueError("has no `stages`")
     return [_stage(name, locked) for name, locked in stages.items()]

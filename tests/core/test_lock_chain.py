@@ -88,9 +88,9 @@ def test_a_parameter_that_a_stage_was_not_run_with_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", [{}, {"stages": []}, {"stages": {"a": []}}, {"stages": {"a": {"outs": [{}]}}}]
+    "lock", ["x", {}, {"stages": []}, {"stages": {"a": []}}, {"stages": {"a": {"outs": [{}]}}}]
 )
-def test_what_is_no_lock_is_refused(lock: dict[str, Any]) -> None:
+def test_what_is_no_lock_is_refused(lock: Any) -> None:
     with pytest.raises(ValueError, match=r"has no `stages`|stage a is not as DVC writes it"):
         parse_lock(lock)
 
