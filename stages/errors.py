@@ -29,3 +29,9 @@ class RuntimeCheckError(BluePencilError):
 
 class StudyError(BluePencilError):
     """The blind study's files, seal or ballots do not fit together."""
+
+
+class ReleaseError(BluePencilError):
+    """A release is refused, or one on disk is not what was released."""
+
+    exit_code = 1

@@ -264,6 +264,17 @@ class LimitsParams(Section):
     capability: CapabilityLimit
 
 
+class ParityTolerance(Section):
+    float32: NonNegative
+    bfloat16: NonNegative
+    float16: NonNegative
+
+
+class ReleaseParams(Section):
+    n_parity_rows: Count
+    parity_tolerance: ParityTolerance
+
+
 class Params(Section):
     """All of `params.yaml`, one field per section."""
 
@@ -278,6 +289,7 @@ class Params(Section):
     study: StudyParams
     mmlu: MmluParams
     limits: LimitsParams
+    release: ReleaseParams
 
     @model_validator(mode="after")
     def method_matches_quantization(self) -> "Params":

@@ -1,18 +1,22 @@
 """Report: one page for the founder, one card for the model.
 
-Reads the metrics, the verdicts, the judgeable items and the base's manifest; writes
+Reads the metrics, the verdicts, the judgeable items, the plot tables and the base's manifest; writes
 reports/founder.html and reports/model_card.md. Decides nothing: it only says it.
 """
 
+from typing import NamedTuple
+
 from stages import paths
 from stages.adapters.html import render_page
+from stages.core.appendix import Appendix, PlotTables, draw_appendix
 from stages.core.base_manifest import MANIFEST, BaseManifest
-from stages.core.excerpts import choose_excerpts, parse_scores
+from stages.core.documents import Document
+from stages.core.excerpts import Excerpts, choose_excerpts, parse_scores
 from stages.core.items import BlindItem
 from stages.core.model_card import card_metadata, format_setting, front_matter
-from stages.core.scope import Plan, Scope, gather_measures, gather_scope, study_words
+from stages.core.scope import Measures, Plan, Scope, gather_measures, gather_scope, study_words
 from stages.core.story import Story, tell_story
-from stages.core.verdicts import StoredGates, parse_gates
+from stages.core.verdicts import StoredGates, is_usable, parse_gates
 from stages.errors import InputError
 from stages.io import read_json, read_jsonl, read_record, read_text, sha256_file, write_text
 from stages.limits import exact_limits
@@ -22,37 +26,56 @@ from stages.shell import run_stage
 
 MODEL_NAME = "Blue Pencil policy"
 CARD_DECIMALS = 4
-PROMPT_SCORES = paths.WINRATE_PLOTS / "prompts.csv"  # only its header until the study is complete
+SLICES, CALIBRATION, MARGINS = (
+    paths.ACCURACY_PLOTS / name for name in ("slices.csv", "calibration.csv", "margins.csv")
+)
+PROMPT_SCORES, EDITORS = (  # only their headers until the study is complete
+    paths.WINRATE_PLOTS / name for name in ("prompts.csv", "editors.csv")
+)
+
+
+class Findings(NamedTuple):
+    """Everything that both files tell, read and checked once."""
+
+    params: Params
+    documents: dict[str, Document]
+    gates: StoredGates
+    measures: Measures
+    scope: Scope
+    excerpts: Excerpts
+    appendix: Appendix
+    base: BaseManifest
 
 
 def main() -> None:
     """Render both files from what the other stages have written."""
-    params = load_params()
-    documents = read_documents()
-    gates = read_gates()
-    items = read_jsonl(paths.BLIND_ITEMS, BlindItem)
-    base = read_record(paths.BASE_MODEL / MANIFEST, BaseManifest)
+    findings = read_findings()
 
-    measures = gather_measures(documents)
-    scope = gather_scope(
-        documents, measures, read_plan(params), synthetic_items=(item.synthetic for item in items)
-    )
-    story = tell_story(
-        gates, measures, exact_limits(params.limits), scope, study_reason=study_words(documents)
-    )
-    scores = parse_scores(read_text(PROMPT_SCORES))
-    page = render_page(
-        "founder.html.j2",
-        story=story,
-        excerpts=choose_excerpts(items, scores if measures.winrate else {}),
-    )
-    card = render_card(params, gates, story, scope, base)
+    page = founder_page(findings)
+    card = model_card(findings)
+
     write_text(paths.FOUNDER_PAGE, page)
     write_text(paths.MODEL_CARD, card)
 
 
-def render_card(params: Params, gates: StoredGates, story: Story, scope: Scope, base: BaseManifest) -> str:
-    """The model card as Markdown."""
+def founder_page(findings: Findings, *, n_looks: int | None = None, override: str | None = None) -> str:
+    """The founder's page as HTML.
+
+    `n_looks` says how many versions the held-out pairs have scored, where somebody counted;
+    `override` is the reason for which the model is released against its verdict.
+    """
+    return render_page(
+        "founder.html.j2",
+        story=_story(findings, n_looks),
+        excerpts=findings.excerpts,
+        appendix=findings.appendix,
+        override=override,
+    )
+
+
+def model_card(findings: Findings, *, n_looks: int | None = None, override: str | None = None) -> str:
+    """The model card as Markdown; the options are those of `founder_page`."""
+    params, gates, scope, base = findings.params, findings.gates, findings.scope, findings.base
     metadata = card_metadata(
         model_name=MODEL_NAME,
         base_name=base.name,
@@ -67,12 +90,35 @@ def render_card(params: Params, gates: StoredGates, story: Story, scope: Scope, 
         model_name=MODEL_NAME,
         precision=CARD_DECIMALS,
         gates=gates,
-        story=story,
+        story=_story(findings, n_looks),
         scope=scope,
         base=base,
+        override=override,
         pairs_name=params.data.pairs,
         training={key: format_setting(value) for key, value in params.train.model_dump().items()},
         evidence={path.as_posix(): sha256_file(path) for path in EVIDENCE.values() if path.is_file()},
+    )
+
+
+def read_findings() -> Findings:
+    """Read what the other stages have written, in the current folder; InputError names what is broken."""
+    params = load_params()
+    documents = read_documents()
+    gates = read_gates()
+    items = read_jsonl(paths.BLIND_ITEMS, BlindItem)
+    measures = gather_measures(documents)
+    synthetic_items = (item.synthetic for item in items)
+    return Findings(
+        params=params,
+        documents=documents,
+        gates=gates,
+        measures=measures,
+        scope=gather_scope(documents, measures, read_plan(params), synthetic_items=synthetic_items),
+        excerpts=choose_excerpts(
+            items, parse_scores(read_text(PROMPT_SCORES)) if is_usable(gates.winrate) else {}
+        ),
+        appendix=read_appendix(params, gates),
+        base=read_record(paths.BASE_MODEL / MANIFEST, BaseManifest),
     )
 
 
@@ -84,6 +130,16 @@ def read_gates() -> StoredGates:
         raise InputError(f"{paths.GATE_METRICS}: {error}; run `dvc repro gate`") from error
 
 
+def read_appendix(params: Params, gates: StoredGates) -> Appendix:
+    """The drawings; InputError where a table is not what its stage writes."""
+    tables = PlotTables(*(read_text(path) for path in (SLICES, CALIBRATION, MARGINS, EDITORS)))
+    try:
+        return draw_appendix(tables, gates, exact_limits(params.limits))
+    except ValueError as error:
+        folders = f"{paths.ACCURACY_PLOTS}, {paths.WINRATE_PLOTS}"
+        raise InputError(f"{folders}: a table cannot be read ({error}); run `dvc repro report`") from error
+
+
 def read_plan(params: Params) -> Plan:
     """What `params.yaml` asks for, as plain values."""
     return Plan(
@@ -92,8 +148,20 @@ def read_plan(params: Params) -> Plan:
         min_questions=params.limits.capability.min_questions,
         n_prompts=params.generate.n_prompts,
         n_editors=len(params.study.editors),
-        n_views=params.generate.n_prompts + params.study.n_repeats + params.study.n_anchors,
+        n_checks=params.study.n_repeats + params.study.n_anchors,
+        minutes_per_view=params.study.plan.minutes_per_screen,
         max_new_tokens=params.generate.max_new_tokens,
+    )
+
+
+def _story(findings: Findings, n_looks: int | None) -> Story:
+    return tell_story(
+        findings.gates,
+        findings.measures,
+        exact_limits(findings.params.limits),
+        findings.scope,
+        study_reason=study_words(findings.documents),
+        n_looks=n_looks,
     )
 
 

@@ -3,6 +3,7 @@
 import json
 from fractions import Fraction
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import yaml
@@ -26,6 +27,9 @@ CAPABILITY_LIMITS = DropLimits(Fraction(1, 50), Fraction(1, 100), Fraction(1, 4)
 LIMITS = Limits(ACCURACY_LIMITS, WINRATE_LIMITS, CAPABILITY_LIMITS)
 
 
+REVIEWED = {"n_day_known": 2500, "reviewed_from": "2025-01-06", "reviewed_to": "2025-11-28"}  # 327 days
+
+
 def make_facts(**changed: Any) -> DataFacts:
     return DataFacts((), (), False, SPLIT, 300, None)._replace(**changed)
 
@@ -34,6 +38,7 @@ def accuracy_section(k: int = 222, n: int = 300, **changed: Any) -> dict[str, An
     """74 %, Wilson 95 %."""
     low, high = proportion_confint(k, n, method="wilson")
     section = {"k": k, "n": n, "accuracy": k / n, "low": low, "high": high, "longer_wins": 0.55}
+    section["n_eff"] = n * 0.9
     return {**section, "n_synthetic": 0, "split_sha256": SPLIT, **changed}
 
 
@@ -49,7 +54,7 @@ def winrate_section(wins: int = 96, ties: int = 6, losses: int = 48, **changed: 
         "n_prompts": 50,
     }
     ballots = {"n_ballots_expected": n, "n_ballots_received": n, "n_synthetic": 0}
-    counts = {"wins": wins, "ties": ties, "losses": losses, "n": n}
+    counts = {"wins": wins, "ties": ties, "losses": losses, "n": n, "n_star": 90.0, "z": 1.96}
     return {**section, **ballots, **counts, "value": value, "low": low, "high": high, **changed}
 
 
@@ -81,7 +86,7 @@ def make_capability(
 def metrics_documents(**changed: dict[str, Any]) -> dict[str, Any]:
     """The five files by name; `changed` replaces the content of a file."""
     return {
-        "validate": {"validate": {"ok": True, "is_synthetic": False, "n_rows": 2500}},
+        "validate": {"validate": {"ok": True, "is_synthetic": False, "n_rows": 2500, "audit": REVIEWED}},
         "split": {
             "split": {
                 "n_train": 2000,
@@ -155,9 +160,34 @@ def write_world(folder: Path, documents: dict[str, Any] | None = None, items: An
         write(folder / f"metrics/{name}.json", text)
     scores = [f"p{number:03d},{number / 6}" for number in range(6)] if is_judged else []
     write(folder / "data/winrate/prompts.csv", "\n".join(["prompt_id,score", *scores]) + "\n")
+    write_plot_tables(folder / "data", is_judged=is_judged)
     manifest = {"source": "package", "name": "HuggingFaceTB/SmolLM2-135M-Instruct", "revision": "0.1.2"}
     more = {"licence": "apache-2.0", "n_parameters": 134515008, "files": {"model.safetensors": "a" * 64}}
     write(folder / "models/base/manifest.json", json.dumps({**manifest, **more}))
+
+
+def write_plot_tables(data: Path, *, is_judged: bool) -> None:
+    """The tables that `accuracy` and `winrate` write; the numbers need not be those of the metrics."""
+    slices = [
+        ("editor", "ann", 80, 104), ("editor", "ben", 74, 98), ("editor", "cem", 68, 98),
+        ("length", "chosen is longer", 110, 140), ("length", "matched", 58, 80), ("length", "rejected is longer", 54, 80),
+        ("section", "budget", 50, 75), ("section", "methods", 60, 80), ("section", "need", 62, 75), ("section", "team", 50, 70),
+    ]  # fmt: skip
+    lines = [
+        f"{kind},{name},{k},{n},{k / n},{','.join(map(str, proportion_confint(k, n, method='wilson')))}"
+        for kind, name, k, n in slices
+    ]
+    write(data / "accuracy/slices.csv", "\n".join(["kind,name,k,n,accuracy,low,high", *lines]) + "\n")
+    bins = ["0.53,0.55,60", "0.62,0.66,90", "0.74,0.78,80", "0.87,0.85,50", "0.96,0.9,20"]
+    write(data / "accuracy/calibration.csv", "\n".join(["predicted,observed,n", *bins]) + "\n")
+    margins = [f"h{number},{NormalDist(0.9, 1.4).inv_cdf((number + 0.5) / 300):.6f}" for number in range(300)]
+    write(data / "accuracy/margins.csv", "\n".join(["pair_id,margin", *margins]) + "\n")
+    shares = [("ann", 0.7), ("ben", 0.62), ("cem", 0.66)] if is_judged else []
+    lines = [
+        f"{name},{share},{','.join(map(str, proportion_confint(share * 50, 50, method='wilson')))},50,False"
+        for name, share in shares
+    ]
+    write(data / "winrate/editors.csv", "\n".join(["editor,value,low,high,n,rehearsal", *lines]) + "\n")
 
 
 def write(path: Path, text: str) -> None:

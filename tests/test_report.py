@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
+from statsmodels.stats.proportion import proportion_confint
 
 from stages import gate as gate_stage
 from stages import report
 from stages.adapters.html import TEMPLATES
 from stages.core.wording import as_written, count, in_hundred, rounded
+from stages.errors import InputError
 from tests.decision_factory import (
     PRESENT_STUDY,
     ROOT,
@@ -102,10 +104,11 @@ def numbers_in(text: str) -> set[str]:
 def explained_numbers(world: Path) -> set[str]:
     """Every number that metrics and parameters explain: counts, shares in a hundred, sums named here."""
     params = make_params()
-    n_views = params["generate"]["n_prompts"] + params["study"]["n_repeats"] + params["study"]["n_anchors"]
-    told = {"100", count(n_views), count(n_views * len(params["study"]["editors"]))}
+    told = {"100", *numbers_of_costs(world, params)}
 
     def add(value):
+        if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+            told.update(part.lstrip("0") for part in value.split("-"))  # a day is told as 6 January 2025
         if isinstance(value, dict):
             for part in value.values():
                 add(part)
@@ -117,6 +120,33 @@ def explained_numbers(world: Path) -> set[str]:
         add(json.loads(path.read_text(encoding="utf-8")))
     add({name: params[name] for name in ("limits", "split", "generate")})
     return told
+
+
+def numbers_of_costs(world: Path, params) -> set[str]:
+    """What a new study takes, of the planned size and of the size that the numbers ask for."""
+    study = params["study"]
+    minutes, n_editors = study["plan"]["minutes_per_screen"], len(study["editors"])
+    sizes = {params["generate"]["n_prompts"], *sizes_by_trying(world)}
+    told = {rounded(as_written(minutes))}
+    for n_tasks in sizes:
+        n_views = n_tasks + study["n_repeats"] + study["n_anchors"]
+        told |= {count(n_tasks), count(n_views), count(n_views * n_editors)}
+        told |= {rounded(as_written(n * minutes / 60)) for n in (n_views, n_views * n_editors)}
+    return told
+
+
+def sizes_by_trying(world: Path) -> set[int]:
+    """Tens of tasks, one after the other, until the interval leaves a line of the win-rate gate behind."""
+    winrate = json.loads((world / "metrics/winrate.json").read_text(encoding="utf-8"))["winrate"]
+    found = set()
+    for line in (0.5, 0.6) if "n_star" in winrate else ():
+        for n_tasks in range(10, 5000, 10):
+            n_star = winrate["n_star"] * n_tasks / winrate["n_prompts"]
+            low, high = proportion_confint(winrate["value"] * n_star, n_star, method="wilson")
+            if not low <= line <= high:
+                found.add(n_tasks)
+                break
+    return found
 
 
 @pytest.mark.parametrize("state", WORLDS)
@@ -136,7 +166,9 @@ def test_a_page_is_self_contained_small_and_offline(world, state):
     assert "@page { size: A4" in page
 
 
-@pytest.mark.parametrize("template", ["founder.html.j2", "model_card.md.j2", "compare.html.j2"])
+@pytest.mark.parametrize(
+    "template", ["founder.html.j2", "founder_appendix.html.j2", "model_card.md.j2", "compare.html.j2"]
+)
 def test_templates_hold_no_numbers(template):
     text = (TEMPLATES / template).read_text(encoding="utf-8")
     text = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
@@ -202,8 +234,72 @@ def test_every_text_colour_has_contrast_of_at_least_four_and_a_half(world):
 
 def test_every_drawing_says_in_words_what_it_shows(world):
     page = render(world)
-    assert page.count("<svg") == 3
-    assert len(re.findall(r'<svg [^>]*role="img" aria-label="[^"]{40,}"', page)) == 3
+    assert page.count("<svg") == 7  # three gates; editors, slices, margins, calibration
+    assert len(re.findall(r'<svg [^>]*role="img" aria-label="[^"]{40,}"', page)) == 7
+
+
+def test_the_appendix_draws_only_what_may_be_used(world):
+    page = render(world, WORLDS["pending"])
+    assert page.count("<svg") == 5
+    assert "editor by editor" not in page
+    page = render(world, WORLDS["invalid"])  # the set-aside pairs are of another split
+    assert "part by part" not in page
+    assert "editor by editor" in page
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ("accuracy/slices.csv", "kind,name\neditor,ann\n"),
+        ("accuracy/margins.csv", "pair_id,margin\nh1,nan\n"),
+        ("winrate/editors.csv", "editor,value,low,high,n,rehearsal\nann,much,0,1,50,False\n"),
+    ],
+)
+def test_a_broken_table_is_named_and_nothing_is_written(world, table, text):
+    write_world(world)
+    gate_stage.main()
+    (world / "data" / table).write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="a table cannot be read"):
+        report.main()
+    assert not (world / "reports").exists()
+
+
+def test_a_warning_of_the_gates_stands_under_the_answer(world):
+    render(world)
+    path = world / "metrics/gate.json"
+    gates = json.loads(path.read_text(encoding="utf-8"))
+    gates["gate"]["warnings"] = "On harder questions it did <worse>."
+    path.write_text(json.dumps(gates), encoding="utf-8")
+    report.main()
+    page = (world / "reports/founder.html").read_text(encoding="utf-8")
+    assert (
+        '<p class="warning" role="note"><strong>Warning.</strong> On harder questions it did &lt;worse&gt;.'
+        in page
+    )
+    assert page.index('class="answer') < page.index('class="warning"') < page.index("<table>")
+    assert "> **Warning.** On harder questions" in card(world)
+
+
+def test_release_adds_the_looks_and_its_reason_against_the_verdict(world):
+    render(world)
+    findings = report.read_findings()
+    assert "tested 12 versions so far" in report.founder_page(findings, n_looks=12)
+    assert "tested this version only" in report.founder_page(findings, n_looks=1)
+    page = report.founder_page(findings, override="A pilot with <one> client.")
+    assert "<q data-quoted>A pilot with &lt;one&gt; client.</q>" in page
+    assert page.index('class="override"') < page.index("<h1>")
+    assert reading_grade("\n".join(own_blocks(page))) <= 9
+    assert "> **Released against the verdict.** Reason given: A pilot" in report.model_card(
+        findings, override="A pilot\nwith one client."
+    )
+    assert 'class="override"' not in report.founder_page(findings)
+
+
+def test_days_are_those_of_the_data(world):
+    assert "that our editors ranked from 6 January 2025 to 28 November 2025." in render(world)
+    documents = metrics_documents()
+    del documents["validate"]["validate"]["audit"]
+    assert "that our editors ranked. It may" in render(world, documents)
 
 
 @pytest.mark.parametrize("state", WORLDS)

@@ -8,6 +8,8 @@ from stages.cli import data, pipeline, study
 from stages.cli.compare import compare
 from stages.cli.doctor import doctor
 from stages.cli.gate import gate
+from stages.cli.release import release
+from stages.cli.verify import verify
 from stages.errors import BluePencilError
 from stages.shell import be_quiet_and_offline
 
@@ -25,6 +27,8 @@ app.command()(pipeline.size)
 app.command()(gate)
 app.command()(compare)
 app.command()(doctor)
+app.command()(release)
+app.command()(verify)
 app.add_typer(data.app, name="data", help="Check preference pairs.")
 app.add_typer(study.app, name="study", help="Run the editor-blind study.")
 

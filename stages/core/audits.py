@@ -1,11 +1,13 @@
 """Audits of the kept pairs: numbers that no single row can break, and what is odd about them."""
 
+from datetime import date
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from stages.core.days import UNKNOWN
 from stages.core.hashing import uniform
 from stages.core.pair_index import SHOWN, PairIndex
 
@@ -28,10 +30,11 @@ class AuditLimits(NamedTuple):
 
 
 class Audit(NamedTuple):
-    """`numbers` go to the metrics (what was not measured is left out), `remarks` to the page."""
+    """`numbers` and `days` go to the metrics (what is not known is left out), `remarks` to the page."""
 
     numbers: dict[str, float | int]
     remarks: list[str]
+    days: dict[str, str]
 
 
 def audit_pairs(index: PairIndex, kept: NDArray[np.bool_], components: Numbers, limits: AuditLimits) -> Audit:
@@ -43,7 +46,9 @@ def audit_pairs(index: PairIndex, kept: NDArray[np.bool_], components: Numbers, 
     numbers |= _counts("section", index.column("section")[kept])
     numbers |= measure_agreement(index.column("chosen"), index.column("rejected"), index.column("editor"))
     numbers |= classify_by_surface(index.surfaces[kept], components[kept])
-    return Audit(numbers, _remark(numbers, limits))
+    known_days = index.column("day")[kept & (index.column("day") > UNKNOWN)]
+    numbers["n_day_known"] = len(known_days)
+    return Audit(numbers, _remark(numbers, limits), first_and_last(known_days))
 
 
 def _longer_wins(differences: NDArray[np.float32]) -> dict[str, float | int]:
@@ -98,6 +103,14 @@ def measure_agreement(chosen: Numbers, rejected: Numbers, editor: Numbers) -> di
     if not n_compared:
         return {"n_doubly_judged": 0}
     return {"n_doubly_judged": n_compared, "agreement_share": n_agree / n_compared}
+
+
+def first_and_last(days: Numbers) -> dict[str, str]:
+    """The first and the last of the days on which pairs were reviewed, in ISO 8601."""
+    if not days.size:
+        return {}
+    first, last = (date.fromordinal(int(day)).isoformat() for day in (days.min(), days.max()))
+    return {"reviewed_from": first, "reviewed_to": last}
 
 
 def classify_by_surface(differences: NDArray[np.float32], components: Numbers) -> dict[str, float | int]:

@@ -23,7 +23,7 @@ def describe_validation(
         "broken": ", ".join(broken) or "none",
         "is_synthetic": pairs.n_kept_synthetic > 0 or any(prompt.synthetic for prompt in prompts.prompts),
         "rules": {result.rule: result.n_violations for result in results},
-        "audit": {name: round(value, 6) for name, value in sorted(pairs.audit.numbers.items())},
+        "audit": {name: round(value, 6) for name, value in pairs.audit.numbers.items()} | pairs.audit.days,
     }
 
 

@@ -3,6 +3,7 @@
 A metrics file may carry more than this; what a gate needs must be there, in range and consistent.
 """
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Count = Annotated[int, Field(ge=0, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Difference = Annotated[float, Field(ge=-1, le=1)]
+Positive = Annotated[float, Field(gt=0)]
 
 LARGEST_ROUNDING = 1e-3  # a stored share may be rounded to three decimals, no further
 
@@ -25,6 +27,21 @@ class DataEvidence(Evidence):
 
     ok: bool
     is_synthetic: bool
+
+
+class ReviewPeriod(Evidence):
+    """When the kept pairs were reviewed, as far as they tell: of `validate.audit`."""
+
+    n_day_known: Annotated[Count, Field(ge=1)]
+    reviewed_from: date
+    reviewed_to: date
+
+    @model_validator(mode="after")
+    def days_are_in_order(self) -> "ReviewPeriod":
+        """The first day is not after the last."""
+        if self.reviewed_from > self.reviewed_to:
+            raise ValueError(f"{self.reviewed_from} is after {self.reviewed_to}")
+        return self
 
 
 class SplitEvidence(Evidence):
@@ -47,6 +64,7 @@ class AccuracyEvidence(Evidence):
     longer_wins: Share
     n_synthetic: Count
     split_sha256: str
+    n_eff: Positive | None = None  # what n is worth where pairs belong together; only to plan with
 
     @model_validator(mode="after")
     def numbers_agree(self) -> "AccuracyEvidence":
@@ -79,6 +97,8 @@ class WinrateEvidence(WinrateStatus):
     ties: Count
     losses: Count
     n: Annotated[Count, Field(ge=1)]
+    n_star: Positive | None = None  # the size that the interval rests on, and its z; only to plan with
+    z: Positive | None = None
 
     @model_validator(mode="after")
     def numbers_agree(self) -> "WinrateEvidence":

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from stages.core.verdicts import GateName, StoredGates, StoredVerdict
+from stages.core.verdicts import GateName, StoredGates, StoredVerdict, is_usable
 
 
 class MetricName(NamedTuple):
@@ -46,15 +46,10 @@ def card_metadata(
     }
     if not known:
         metadata["license_name"] = licence
-    results = [_result(name, verdict) for name, verdict in gates.named().items() if is_reportable(verdict)]
+    results = [_result(name, verdict) for name, verdict in gates.named().items() if is_usable(verdict)]
     if results:
         metadata["model-index"] = [{"name": model_name, "results": results}]
     return metadata
-
-
-def is_reportable(verdict: StoredVerdict) -> bool:
-    """Was it measured, and nothing found that makes the number meaningless?"""
-    return verdict.value is not None and verdict.state != "invalid"
 
 
 def front_matter(metadata: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.core.components import PairTexts
+from stages.core.days import day_number
 from stages.core.pairs import PreferencePair
 from stages.core.surface import N_FEATURES, compare_surfaces
 from stages.core.text_table import TextTable
@@ -41,7 +42,7 @@ class PairIndex:
         self.ids, self.groups, self.editors, self.sections = Names(), Names(), Names(), Names()
         self.n_synthetic = 0
         self._columns = {name: array("q") for name in ("line", "id", "prompt", "chosen", "rejected", "group",
-                                                       "editor", "section", "shown")}  # fmt: skip
+                                                       "editor", "section", "shown", "day")}  # fmt: skip
         self._surfaces = array("f")
 
     def __len__(self) -> int:
@@ -53,6 +54,7 @@ class PairIndex:
             line, self.ids.add(pair.pair_id), self.prompts.add(pair.prompt), self.texts.add(pair.chosen),
             self.texts.add(pair.rejected), self.groups.add(pair.group_id), self.editors.add(pair.editor),
             self.sections.add(pair.section), SHOWN[pair.chosen_shown],
+            day_number(pair.reviewed_at),
         )  # fmt: skip
         for column, value in zip(self._columns.values(), values, strict=True):
             column.append(value)
@@ -60,7 +62,7 @@ class PairIndex:
         self.n_synthetic += pair.synthetic
 
     def column(self, name: str) -> NDArray[np.int64]:
-        """One number per pair: line, id, prompt, chosen, rejected, group, editor, section or shown."""
+        """One number per pair: line, id, prompt, chosen, rejected, group, editor, section, shown or day."""
         return np.array(self._columns[name], dtype=np.int64)
 
     @property

@@ -8,6 +8,7 @@ from stages.core.evidence import (
     AccuracyEvidence,
     CapabilityEvidence,
     DataEvidence,
+    ReviewPeriod,
     SplitEvidence,
     WinrateEvidence,
     WinrateStatus,
@@ -33,10 +34,13 @@ class Scope(NamedTuple):
     min_questions: int
     n_prompts: int
     n_editors: int
-    n_views: int  # pairs of texts that each editor is shown, repeats and checks included
+    n_tasks_planned: int  # of a new study
+    n_checks: int  # pairs of texts shown to each editor on top: repeats and plain cases
+    minutes_per_view: float
     max_new_tokens: int
     is_synthetic: bool
     split_sha256: str
+    period: ReviewPeriod | None  # None where no pair tells its day
 
 
 class Plan(NamedTuple):
@@ -47,7 +51,8 @@ class Plan(NamedTuple):
     min_questions: int
     n_prompts: int
     n_editors: int
-    n_views: int
+    n_checks: int
+    minutes_per_view: float
     max_new_tokens: int
 
 
@@ -87,11 +92,21 @@ def gather_scope(
         min_questions=plan.min_questions,
         n_prompts=(isinstance(winrate, WinrateStatus) and winrate.n_prompts) or plan.n_prompts,
         n_editors=plan.n_editors,
-        n_views=plan.n_views,
+        n_tasks_planned=plan.n_prompts,
+        n_checks=plan.n_checks,
+        minutes_per_view=plan.minutes_per_view,
         max_new_tokens=plan.max_new_tokens,
         is_synthetic=is_synthetic,
         split_sha256=split.split_sha256 if isinstance(split, SplitEvidence) else "unknown",
+        period=read_period(documents["validate"]),
     )
+
+
+def read_period(document: Document) -> ReviewPeriod | None:
+    """When the pairs were reviewed, or None where that is not known."""
+    data = document.get("validate") if isinstance(document, Mapping) else None
+    period = parse_evidence(data, "audit", ReviewPeriod) if isinstance(data, Mapping) else None
+    return period if isinstance(period, ReviewPeriod) else None
 
 
 def study_words(documents: Mapping[str, Document]) -> str:

@@ -6,8 +6,10 @@ Nothing is judged here. The states come from the gates, the numbers from the met
 from typing import NamedTuple
 
 from stages.core.advice import advise, list_risks, list_untested
+from stages.core.days import say_day
 from stages.core.findings import Limits
 from stages.core.meaning import explain_accuracy, explain_capability, explain_winrate
+from stages.core.next_study import look_ahead
 from stages.core.scope import Measures, Scope
 from stages.core.verdict_table import BADGES, TESTS, Badge, Row, write_rows
 from stages.core.verdicts import GateName, StoredGates
@@ -18,7 +20,9 @@ class Story(NamedTuple):
     """Everything on the page but quoted texts, as sentences."""
 
     banner: list[str]
+    warnings: str
     answer: str
+    intro: str
     badge: Badge
     rows: list[Row]
     meaning: list[str]
@@ -28,19 +32,33 @@ class Story(NamedTuple):
 
 
 def tell_story(
-    gates: StoredGates, measures: Measures, limits: Limits, scope: Scope, *, study_reason: str
+    gates: StoredGates,
+    measures: Measures,
+    limits: Limits,
+    scope: Scope,
+    *,
+    study_reason: str,
+    n_looks: int | None = None,
 ) -> Story:
-    """The page's sentences for the states and numbers at hand; `study_reason` is quoted as such."""
+    """The page's sentences for the states and numbers at hand; `study_reason` is quoted as such.
+
+    `n_looks` says how many versions the set-aside pairs have tested; None where nobody counted.
+    """
     return Story(
         banner=write_banner(scope),
+        warnings=gates.warnings,
         answer=answer(gates, is_synthetic=scope.is_synthetic),
+        intro=introduce(scope),
         badge=BADGES[gates.overall.state],
         rows=write_rows(gates, measures, limits, study_reason=study_reason),
         meaning=write_meaning(gates, measures),
         untested=list_untested(scope),
-        risks=list_risks(scope),
+        risks=list_risks(scope, n_looks=n_looks),
         next_step=advise(
-            {name: verdict.state for name, verdict in gates.named().items()}, gates.overall.state, scope
+            {name: verdict.state for name, verdict in gates.named().items()},
+            gates.overall.state,
+            scope,
+            look_ahead(measures, limits, scope.period),
         ),
     )
 
@@ -59,6 +77,18 @@ def write_banner(scope: Scope) -> list[str]:
     if short:
         lines.append(f"Small run: the model {listed(short)}.")
     return lines
+
+
+def introduce(scope: Scope) -> str:
+    """What the new model is, and when the pairs that it learned from were reviewed."""
+    when = ""
+    if scope.period:
+        first, last = say_day(scope.period.reviewed_from), say_day(scope.period.reviewed_to)
+        when = f" on {first}" if first == last else f" from {first} to {last}"
+    return (
+        "The new model is the starting model, after it learned from pairs of texts that our editors "
+        f"ranked{when}. It may be released if it passes all of the tests below."
+    )
 
 
 def answer(gates: StoredGates, *, is_synthetic: bool) -> str:

@@ -42,10 +42,16 @@ class StoredGates(BaseModel):
     winrate: StoredVerdict
     capability: StoredVerdict
     overall: StoredOverall
+    warnings: str = ""  # sentences that stand beside the verdicts and change none
 
     def named(self) -> dict[GateName, StoredVerdict]:
         """The three gates in the order in which they are always shown."""
         return {"accuracy": self.accuracy, "winrate": self.winrate, "capability": self.capability}
+
+
+def is_usable(verdict: StoredVerdict) -> bool:
+    """Was it measured, and nothing found that makes the number meaningless?"""
+    return verdict.value is not None and verdict.state != "invalid"
 
 
 def parse_gates(document: Mapping[str, Any]) -> StoredGates:

@@ -29,10 +29,13 @@ SCOPE = Scope(
     min_questions=14042,
     n_prompts=50,
     n_editors=3,
-    n_views=62,
+    n_tasks_planned=50,
+    n_checks=12,
+    minutes_per_view=2.0,
     max_new_tokens=96,
     is_synthetic=False,
     split_sha256="5",
+    period=None,
 )
 
 
@@ -60,6 +63,7 @@ def sentences(story: Story) -> list[str]:
     return [
         *story.banner,
         story.answer,
+        story.intro,
         *rows,
         *story.meaning,
         *story.untested,
@@ -187,7 +191,11 @@ def test_numbers_that_cannot_be_used_are_not_explained():
 
 
 def test_judging_is_priced_in_pairs_of_texts():
-    assert STORIES["pending"].next_step[0] == "Three editors judge 62 pairs of texts each, 186 in all."
+    # 62 x 2 min = 2.07 h; 186 x 2 min = 6.2 h
+    assert STORIES["pending"].next_step[0] == (
+        "Three editors judge 62 pairs of texts each, 186 in all. "
+        "Planned at 2 min a pair, that is 2.1 hours each and 6.2 hours in all."
+    )
 
 
 def test_the_studys_own_words_stand_apart():

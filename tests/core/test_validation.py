@@ -261,6 +261,16 @@ def test_what_was_not_measured_is_left_out():
     assert {"left_wins_share", "agreement_share", "trivial_classifier_accuracy"}.isdisjoint(numbers)
 
 
+def test_the_audit_tells_the_first_and_last_day_of_review():
+    days = ["2025-03-14T23:30:00+02:00", "2025-02-28", None, "last spring", 1712120400123]
+    checked = check_raw([make_raw(number, reviewed_at=day) for number, day in enumerate(days)])
+    assert checked.audit.days == {"reviewed_from": "2025-02-28", "reviewed_to": "2025-03-14"}
+    assert checked.audit.numbers["n_day_known"] == 2
+    unknown = check_raw([make_raw(1, reviewed_at=None)]).audit
+    assert unknown.days == {}
+    assert unknown.numbers["n_day_known"] == 0
+
+
 def test_the_audit_looks_at_kept_pairs_only():
     rows = [
         make_raw(1, chosen=make_text(2, n_words=40)),
