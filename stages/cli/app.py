@@ -7,6 +7,7 @@ import typer
 from stages.cli import data, pipeline, study
 from stages.cli.compare import compare
 from stages.cli.gate import gate
+from stages.cli.report import report
 from stages.errors import BluePencilError
 from stages.shell import be_quiet_and_offline
 
@@ -23,6 +24,7 @@ app.command(context_settings=PASS_ON)(pipeline.exp)
 app.command()(pipeline.size)
 app.command()(gate)
 app.command()(compare)
+app.command()(report)
 app.add_typer(data.app, name="data", help="Check preference pairs.")
 app.add_typer(study.app, name="study", help="Run the editor-blind study.")
 
