@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stages import paths
-from stages.adapters.experiments import Experiment, list_experiments, resolve_revision
+from stages.adapters.experiments import Experiment, list_experiments, list_past_looks, resolve_revision
 from stages.core.comparison import HEADER, Choice, Comparison, Pairing, format_comparison, table_rows
 from stages.core.generation import Generation
 from stages.core.margins import MarginRow
@@ -101,14 +101,25 @@ def make_comparison(
     """
     by_name = {one.name: one for one in chosen}
     variants = rank_variants(as_variant(one) for one in chosen)
-    n_looks = count_looks(as_variant(one, with_length=False) for one in everything)
     first = by_name[variants[0].name]
+    n_looks = count_all_looks(everything, first)
     return Comparison(
         variants=variants,
         n_looks=n_looks,
         choice=describe_choice(first, n_looks=n_looks, tolerance=tolerance),
         pairings=[pair_up(first, by_name[one.name], tolerance=tolerance) for one in variants[1:n_paired]],
     )
+
+
+def count_all_looks(everything: Sequence[Experiment], chosen: Experiment) -> int:
+    """Scorings of the pairs that `chosen` was scored on, those of removed experiments included.
+
+    Scores of other held-out pairs, as of a rehearsal before the real data came, are no looks at these.
+    """
+    holdout = chosen.look.holdout if chosen.look else None
+    alike = [one for one in everything if one.look and one.look.holdout == holdout]
+    past = (look.margins for look in list_past_looks() if look.holdout == holdout)
+    return count_looks((as_variant(one, with_length=False) for one in alike), past=past)
 
 
 def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
