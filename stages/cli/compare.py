@@ -1,6 +1,7 @@
 """`bluepencil compare`: variants from DVC side by side, ranked, paired, and corrected for choosing."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,7 @@ from stages.params import load_params
 MARGINS = paths.MARGINS.as_posix()
 ANSWERS = paths.mmlu_answers("policy").as_posix()
 COMPLETIONS = paths.generations("policy").as_posix()
+BASE_COMPLETIONS = paths.generations("base").as_posix()
 N_PAIRED_UNASKED = 2  # the best two; reading the answers of a hundred variants takes too long
 NOT_AT_HAND = NotComparable("The rows of one of them are not in the cache; `dvc pull` or `dvc repro` them.")
 
@@ -124,17 +126,25 @@ def count_all_looks(everything: Sequence[Experiment], chosen: Experiment) -> int
 
 def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
     """The experiment's numbers; the mean length is that of its cached completions."""
-    completions = experiment.outs.get(COMPLETIONS) if with_length else None
-    rows = read_jsonl(completions, Generation) if completions else []
+    length = mean_n_tokens(experiment.outs.get(COMPLETIONS)) if with_length else None
+    base_length = mean_n_tokens(experiment.outs.get(BASE_COMPLETIONS)) if with_length else None
     return Variant(
         name=experiment.name,
         rev=experiment.rev,
         params=flatten_params(experiment.params),
         gates=read_gates(experiment.metrics.get(paths.GATE_METRICS.as_posix())),
         selection=read_selection(experiment.metrics.get(paths.ACCURACY_METRICS.as_posix())),
-        mean_n_tokens=sum(row.n_tokens for row in rows) / len(rows) if rows else None,
+        mean_n_tokens=length,
         margins_hash=experiment.hashes.get(MARGINS),
+        length_ratio=length / base_length if length and base_length else None,
     )
+
+
+@cache
+def mean_n_tokens(completions: Path | None) -> float | None:
+    """The mean length of cached completions in tokens; None where they are not at hand."""
+    rows = read_jsonl(completions, Generation) if completions else []
+    return sum(row.n_tokens for row in rows) / len(rows) if rows else None
 
 
 def describe_choice(experiment: Experiment, *, n_looks: int, tolerance: float) -> Choice | None:
@@ -182,5 +192,5 @@ def render_comparison(comparison: Comparison) -> str:
         differs=bool(differing_params(comparison.variants)),
         choice=choice_lines(comparison),
         pairings=[pairing_lines(pairing) for pairing in comparison.pairings],
-        plot=plot_pareto(comparison.variants),
+        plots=plot_pareto(comparison.variants),
     )

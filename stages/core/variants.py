@@ -34,6 +34,7 @@ class Variant(NamedTuple):
     selection: Selection | None
     mean_n_tokens: float | None
     margins_hash: str | None
+    length_ratio: float | None = None  # mean tokens of its completions over those of the base
 
 
 def flatten_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
