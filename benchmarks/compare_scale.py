@@ -22,10 +22,11 @@ import yaml
 N_EXPERIMENTS = 100
 N_PAIRS, N_SELECTION, N_QUESTIONS, N_PROMPTS = 300, 200, 14_042, 50
 ROOT = Path(__file__).parent.parent
-MARGINS, ANSWERS, COMPLETIONS = (
+MARGINS, ANSWERS, COMPLETIONS, BASE_COMPLETIONS = (
     "data/holdout/margins.jsonl",
     "data/mmlu/policy.jsonl",
     "data/generate/policy.jsonl",
+    "data/generate/base.jsonl",
 )
 
 
@@ -92,11 +93,13 @@ def make_variant(folder: Path, params: dict[str, Any], *, beta: float, seed: int
         MARGINS: _lines(margin_row(number, draw) for number in range(N_PAIRS + N_SELECTION)),
         ANSWERS: _lines(answer_row(number, questions) for number in range(N_QUESTIONS)),
         COMPLETIONS: _lines(completion_row(number, draw) for number in range(N_PROMPTS)),
+        BASE_COMPLETIONS: _lines(completion_row(number, questions) for number in range(N_PROMPTS)),
     }
     share = {"k": 210, "n": 300, "accuracy": draw.uniform(0.6, 0.75), "low": 0.6, "high": 0.8}
-    verdict = {"state": "pass", "literal_met": "met", "reasons": "Fine.", "low": 0.0, "high": 0.9, "n": 300}
     gates = {
-        name: verdict | {"value": draw.uniform(0, 0.7)} for name in ("accuracy", "winrate", "capability")
+        "accuracy": _verdict(draw.uniform(0.62, 0.76), 0.05),
+        "winrate": _verdict(draw.uniform(0.52, 0.7), 0.08),
+        "capability": _verdict(draw.uniform(-0.005, 0.02), 0.008),
     }
     lock = yaml.safe_load(_lock(folder, outs))
     return {
@@ -122,7 +125,8 @@ def margin_row(number: int, draw: random.Random) -> dict[str, Any]:
         "section": None,
     }
     return row | lengths | logps | {
-        "component_id": f"c{number // 2}", "synthetic": True, "split_sha256": "5" * 64, "render_sha256": "6" * 64
+        "component_id": f"c{number // 2}", "synthetic": True, "split_sha256": "5" * 64,
+        "render_sha256": "6" * 64,
     }  # fmt: skip
 
 
@@ -140,13 +144,19 @@ def completion_row(number: int, draw: random.Random) -> dict[str, Any]:
     text = "We ask for a boat. " * 12
     return {
         "prompt_id": f"p{number}", "prompt": "Write.", "completion": text, "raw_completion": text,
-        "n_tokens": draw.randint(60, 96), "finish_reason": "eos", "removed_role_tags": False, "trimmed": False,
+        "n_tokens": draw.randint(60, 96), "finish_reason": "eos", "removed_role_tags": False,
+        "trimmed": False,
         "seed": number, "settings_sha256": "s" * 64, "synthetic": True,
     }  # fmt: skip
 
 
 def _lines(rows: Any) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def _verdict(value: float, half_width: float) -> dict[str, Any]:
+    ends = {"low": value - half_width, "high": value + half_width}
+    return {"state": "pass", "literal_met": "met", "reasons": "Fine.", "value": value, "n": 300, **ends}
 
 
 def _lock(folder: Path, outs: dict[str, str]) -> str:
@@ -157,7 +167,7 @@ def _lock(folder: Path, outs: dict[str, str]) -> str:
         cached = folder / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
         cached.parent.mkdir(parents=True, exist_ok=True)
         cached.write_text(text, encoding="utf-8")
-        stage = path.split("/")[1] + ("" if "holdout" in path else "@policy")
+        stage = path.split("/")[1] + ("" if "holdout" in path else f"@{Path(path).stem}")
         code = [f"stages/core/m{n}.py" for n in range(40)]
         deps = [{"path": name, "hash": "md5", "md5": "0" * 32, "size": 9} for name in code]
         stages[stage] = {
