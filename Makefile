@@ -32,9 +32,11 @@ bench: venv ## speed, against the libraries' own ways; writes benchmarks/results
 	$(BIN)/python -m benchmarks.mmlu
 	$(BIN)/python -m benchmarks.dpo
 	$(BIN)/python -m benchmarks.data_scale
+	$(BIN)/python -m benchmarks.compare_scale
 
 calibrate: venv ## coverage and false-pass rates on thousands of simulated models
 	$(BIN)/python -m benchmarks.calibrate_capability
+	$(BIN)/python -m benchmarks.calibrate_choice
 
 check: venv ## lint, types, layers
 	$(BIN)/ruff check .

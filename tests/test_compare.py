@@ -35,10 +35,11 @@ rows("data/mmlu/policy.jsonl", [
     dict(question_id=f"q{i}", subject=f"s{i % 4}", category="stem", gold=0, config_sha256="c", correct=right,
          predicted=0 if right else 1, logprobs=[0.0, -1.0, -2.0, -3.0] if right else [-1.0, 0.0, -2.0, -3.0])
     for i, right in enumerate(answers)])
-rows("data/generate/policy.jsonl", [
-    dict(prompt_id="p", prompt="?", completion="x", raw_completion="x", n_tokens=int(100 * beta),
-         finish_reason="eos", removed_role_tags=False, trimmed=False, seed=1, settings_sha256="s",
-         synthetic=False)])
+for model, length in (("base", 20), ("policy", int(100 * beta))):
+    rows(f"data/generate/{model}.jsonl", [
+        dict(prompt_id="p", prompt="?", completion="x", raw_completion="x", n_tokens=length,
+             finish_reason="eos", removed_role_tags=False, trimmed=False, seed=1, settings_sha256="s",
+             synthetic=False)])
 wins = sum(margin > 0 for margin in margins)
 part = dict(k=wins, n=300, accuracy=wins / 300, low=0.1, high=0.9)
 rows("metrics/accuracy.json", [dict(holdout=part, selection=dict(part, accuracy=1 - beta))])
@@ -52,7 +53,13 @@ PIPELINE = {
         "all": {
             "cmd": f"{sys.executable} stage.py",
             "params": ["train.beta"],
-            "outs": ["data/holdout/margins.jsonl", "data/mmlu/policy.jsonl", "data/generate/policy.jsonl"],
+            "deps": ["data/split/holdout.jsonl"],
+            "outs": [
+                "data/holdout/margins.jsonl",
+                "data/mmlu/policy.jsonl",
+                "data/generate/policy.jsonl",
+                "data/generate/base.jsonl",
+            ],
             "metrics": [{"metrics/accuracy.json": {"cache": False}}, {"metrics/gate.json": {"cache": False}}],
         }
     }
@@ -78,6 +85,7 @@ def repository(tmp_path_factory) -> Path:
     write(folder / "stage.py", STAGE)
     write(folder / "dvc.yaml", yaml.safe_dump(PIPELINE))
     write(folder / "params.yaml", yaml.safe_dump(make_params()))
+    write(folder / "data/split/holdout.jsonl", "the pairs that are held out\n")
     dvc = (sys.executable, "-m", "dvc")
     run("git", "init", "-q", "-b", "main")
     run(*dvc, "init", "-q")
@@ -85,7 +93,9 @@ def repository(tmp_path_factory) -> Path:
     run("git", "add", "-A")
     run("git", "commit", "-qm", "first")
     run(*dvc, "exp", "run", "-q", "-n", "wild", "-S", "train.beta=0.5")
+    run(*dvc, "exp", "run", "-q", "-n", "gone", "-S", "train.beta=0.9")
     run(*dvc, "exp", "run", "-q", "-n", "calm", "-S", "train.beta=0.2")
+    run(*dvc, "exp", "remove", "-q", "gone")
     os.chdir(before)
     return folder
 
@@ -103,7 +113,7 @@ def test_all_variants_are_ranked_by_selection_and_repeats_are_one(inside, capsys
     assert [line.split()[:2] for line in lines[2:5]] == [["1", "main"], ["2", "calm"], ["3", "wild"]]
     assert "workspace" not in out
     assert "train.beta" in out
-    assert "have been scored 3 times" in out
+    assert "have been scored 4 times" in out  # the removed experiment looked at them, too
     assert "calm against main" in out
     assert "wild against main" not in out
 
@@ -111,7 +121,7 @@ def test_all_variants_are_ranked_by_selection_and_repeats_are_one(inside, capsys
 def test_named_variants_are_paired_on_the_same_items(inside, capsys):
     compare(["wild", "calm"])
     out = capsys.readouterr().out
-    assert "have been scored 3 times" in out  # looks are counted over all, not over those named
+    assert "have been scored 4 times" in out  # looks are counted over all, not over those named
     line = next(line for line in out.splitlines() if "held-out accuracy:" in line)
     beta = {"calm": 0.2, "wild": 0.5}
     wins = {}
@@ -136,7 +146,8 @@ def test_a_removed_experiment_is_named_with_what_there_is(inside):
 def test_the_page_is_self_contained_and_draws_every_variant(inside, tmp_path, capsys):
     compare(page=tmp_path / "compare.html")
     page = (tmp_path / "compare.html").read_text(encoding="utf-8")
-    assert page.count("<circle") == 3
+    assert page.count("<circle") == 6  # three variants against drop, and against length
+    assert "Accuracy against length" in page
     assert "default-src 'none'" in page
     for word in ("http:", "https:", "<script", "src=", "href="):
         assert word not in page
@@ -149,6 +160,53 @@ def test_rows_that_are_not_cached_are_said_to_be_missing(inside, monkeypatch, ca
     out = capsys.readouterr().out
     assert out.count("not in the cache") == 2
     assert "ranks first" not in out
+
+
+def test_scores_of_other_held_out_pairs_are_no_looks_at_these(inside):
+    everything = compare_module.list_experiments()
+    chosen = next(one for one in everything if one.name == "calm")
+    assert compare_module.count_all_looks(everything, chosen) == 4
+    moved = chosen._replace(look=chosen.look._replace(holdout="other pairs"))
+    others = [one._replace(look=moved.look) if one.rev == chosen.rev else one for one in everything]
+    assert compare_module.count_all_looks(others, moved) == 1
+    assert compare_module.count_all_looks(others, next(one for one in others if one.name == "wild")) == 4
+
+
+def test_what_git_holds_is_what_dvc_says(inside):
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        states = repo.experiments.show(all_commits=True)
+        rows = [
+            *states,
+            *(row for state in states for group in state.experiments or [] for row in group.revs),
+        ]
+    ours = {one.rev: one for one in compare_module.list_experiments()}
+    assert {row.rev for row in rows} == set(ours)
+    for row in rows:
+        one = ours[row.rev]
+        assert one.params == row.data.params["params.yaml"]["data"]
+        assert one.metrics == {path: metrics["data"] for path, metrics in row.data.metrics.items()}
+        cached = {path: hash_ for path, hash_ in one.hashes.items() if not path.startswith("metrics")}
+        assert cached == {path: row.data.outs[path].hash for path in cached}
+        assert set(cached) == {path for path in row.data.outs if not path.startswith("metrics")}
+        assert row.rev == "workspace" or one.name == row.name or one.name == row.rev[:7]
+
+
+def test_a_broken_commit_is_read_as_far_as_it_goes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("git", "init", "-q", "-b", "main")
+    run(sys.executable, "-m", "dvc", "init", "-q")
+    write(tmp_path / "params.yaml", "a: [1")
+    write(tmp_path / "metrics/gate.json", "{")
+    write(tmp_path / "metrics/accuracy.json", '{"selection": {"accuracy": 0.5}}')
+    run("git", "add", "-A")
+    run("git", "commit", "-qm", "broken")
+    for one in compare_module.list_experiments():
+        assert (one.params, one.outs, one.look) == ({}, {}, None)
+        assert one.metrics == {"metrics/accuracy.json": {"selection": {"accuracy": 0.5}}}
+    with pytest.raises(InputError, match="no experiment has scored"):
+        compare()
 
 
 def test_outside_a_repository_the_way_out_is_named(tmp_path, monkeypatch):

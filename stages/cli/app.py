@@ -9,6 +9,7 @@ from stages.cli.compare import compare
 from stages.cli.doctor import doctor
 from stages.cli.gate import gate
 from stages.cli.release import release
+from stages.cli.report import report
 from stages.cli.verify import verify
 from stages.errors import BluePencilError
 from stages.shell import be_quiet_and_offline
@@ -29,6 +30,7 @@ app.command()(compare)
 app.command()(doctor)
 app.command()(release)
 app.command()(verify)
+app.command()(report)
 app.add_typer(data.app, name="data", help="Check preference pairs.")
 app.add_typer(study.app, name="study", help="Run the editor-blind study.")
 

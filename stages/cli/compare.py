@@ -1,13 +1,14 @@
 """`bluepencil compare`: variants from DVC side by side, ranked, paired, and corrected for choosing."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stages import paths
-from stages.adapters.experiments import Experiment, list_experiments, resolve_revision
+from stages.adapters.experiments import Experiment, list_experiments, list_past_looks, resolve_revision
 from stages.core.comparison import HEADER, Choice, Comparison, Pairing, format_comparison, table_rows
 from stages.core.generation import Generation
 from stages.core.margins import MarginRow
@@ -35,6 +36,7 @@ from stages.params import load_params
 MARGINS = paths.MARGINS.as_posix()
 ANSWERS = paths.mmlu_answers("policy").as_posix()
 COMPLETIONS = paths.generations("policy").as_posix()
+BASE_COMPLETIONS = paths.generations("base").as_posix()
 N_PAIRED_UNASKED = 2  # the best two; reading the answers of a hundred variants takes too long
 NOT_AT_HAND = NotComparable("The rows of one of them are not in the cache; `dvc pull` or `dvc repro` them.")
 
@@ -101,8 +103,8 @@ def make_comparison(
     """
     by_name = {one.name: one for one in chosen}
     variants = rank_variants(as_variant(one) for one in chosen)
-    n_looks = count_looks(as_variant(one, with_length=False) for one in everything)
     first = by_name[variants[0].name]
+    n_looks = count_all_looks(everything, first)
     return Comparison(
         variants=variants,
         n_looks=n_looks,
@@ -111,19 +113,38 @@ def make_comparison(
     )
 
 
+def count_all_looks(everything: Sequence[Experiment], chosen: Experiment) -> int:
+    """Scorings of the pairs that `chosen` was scored on, those of removed experiments included.
+
+    Scores of other held-out pairs, as of a rehearsal before the real data came, are no looks at these.
+    """
+    holdout = chosen.look.holdout if chosen.look else None
+    alike = [one for one in everything if one.look and one.look.holdout == holdout]
+    past = (look.margins for look in list_past_looks() if look.holdout == holdout)
+    return count_looks((as_variant(one, with_length=False) for one in alike), past=past)
+
+
 def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
     """The experiment's numbers; the mean length is that of its cached completions."""
-    completions = experiment.outs.get(COMPLETIONS) if with_length else None
-    rows = read_jsonl(completions, Generation) if completions else []
+    length = mean_n_tokens(experiment.outs.get(COMPLETIONS)) if with_length else None
+    base_length = mean_n_tokens(experiment.outs.get(BASE_COMPLETIONS)) if with_length else None
     return Variant(
         name=experiment.name,
         rev=experiment.rev,
         params=flatten_params(experiment.params),
         gates=read_gates(experiment.metrics.get(paths.GATE_METRICS.as_posix())),
         selection=read_selection(experiment.metrics.get(paths.ACCURACY_METRICS.as_posix())),
-        mean_n_tokens=sum(row.n_tokens for row in rows) / len(rows) if rows else None,
+        mean_n_tokens=length,
         margins_hash=experiment.hashes.get(MARGINS),
+        length_ratio=length / base_length if length and base_length else None,
     )
+
+
+@cache
+def mean_n_tokens(completions: Path | None) -> float | None:
+    """The mean length of cached completions in tokens; None where they are not at hand."""
+    rows = read_jsonl(completions, Generation) if completions else []
+    return sum(row.n_tokens for row in rows) / len(rows) if rows else None
 
 
 def describe_choice(experiment: Experiment, *, n_looks: int, tolerance: float) -> Choice | None:
@@ -171,5 +192,5 @@ def render_comparison(comparison: Comparison) -> str:
         differs=bool(differing_params(comparison.variants)),
         choice=choice_lines(comparison),
         pairings=[pairing_lines(pairing) for pairing in comparison.pairings],
-        plot=plot_pareto(comparison.variants),
+        plots=plot_pareto(comparison.variants),
     )

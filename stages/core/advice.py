@@ -117,8 +117,8 @@ def settling_cost(scope: Scope, n_tasks: int | None) -> str:
     n_tasks = max(n_tasks, scope.n_tasks_planned)
     return (
         f"A new blind test with {plural(n_tasks, 'new task')} should settle the first test, if the share "
-        f"seen so far is the true one. {judging_cost(scope, n_tasks=n_tasks)} If that is too much, try a better "
-        "version."
+        f"seen so far is the true one. {judging_cost(scope, n_tasks=n_tasks)} "
+        "If that is too much, try a better version."
     )
 
 

@@ -8,7 +8,18 @@ from stages.core.paired_variants import NotComparable, PairedDifference
 from stages.core.variants import Variant, differing_params, on_the_frontier
 from stages.core.verdicts import GATE_NAMES, StoredVerdict
 
-HEADER = ("rank", "variant", "selection", "accuracy", "win rate", "drop", "tokens", "overall", "frontier")
+HEADER = (
+    "rank",
+    "variant",
+    "selection",
+    "accuracy",
+    "win rate",
+    "drop",
+    "tokens",
+    "of base",
+    "overall",
+    "frontier",
+)
 NOT_THERE = "–"
 
 
@@ -62,6 +73,7 @@ def table_rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
             f"{percent(one.selection.accuracy)} of {one.selection.n}" if one.selection else NOT_THERE,
             *(gate_cell(getattr(one.gates, name) if one.gates else None) for name in GATE_NAMES),
             f"{one.mean_n_tokens:.0f}" if one.mean_n_tokens is not None else NOT_THERE,
+            f"{one.length_ratio:.2f}x" if one.length_ratio is not None else NOT_THERE,
             one.gates.overall.state if one.gates else NOT_THERE,
             "*" if one.name in frontier else "",
         )

@@ -20,7 +20,7 @@ class Story(NamedTuple):
     """Everything on the page but quoted texts, as sentences."""
 
     banner: list[str]
-    warnings: str
+    warnings: str | None
     answer: str
     intro: str
     badge: Badge

@@ -34,6 +34,7 @@ class Variant(NamedTuple):
     selection: Selection | None
     mean_n_tokens: float | None
     margins_hash: str | None
+    length_ratio: float | None = None  # mean tokens of its completions over those of the base
 
 
 def flatten_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -83,9 +84,12 @@ def differing_params(variants: Sequence[Variant]) -> dict[str, list[str]]:
     return {name: row for name, row in values.items() if len(set(row)) > 1}
 
 
-def count_looks(variants: Iterable[Variant]) -> int:
-    """How often the held-out pairs have been scored: equal margins are one look, however often kept."""
-    return len({variant.margins_hash for variant in variants if variant.margins_hash})
+def count_looks(variants: Iterable[Variant], *, past: Iterable[str] = ()) -> int:
+    """How often the held-out pairs have been scored: equal margins are one look, however often kept.
+
+    `past` has the margins' hashes of runs whose variants may be gone.
+    """
+    return len({variant.margins_hash for variant in variants if variant.margins_hash} | {*past})
 
 
 def interval_after_choosing(wins: Sequence[float], clusters: Sequence[str], *, n_looks: int) -> Interval:

@@ -42,7 +42,7 @@ class StoredGates(BaseModel):
     winrate: StoredVerdict
     capability: StoredVerdict
     overall: StoredOverall
-    warnings: str = ""  # sentences that stand beside the verdicts and change none
+    warnings: str | None = None  # sentences that stand beside the verdicts and change none
 
     def named(self) -> dict[GateName, StoredVerdict]:
         """The three gates in the order in which they are always shown."""

@@ -20,6 +20,7 @@ from tests.decision_factory import (
     CAPABILITY_LIMITS,
     SPLIT,
     WINRATE_LIMITS,
+    accuracy_section,
     capability_section,
     make_accuracy,
     make_capability,
@@ -341,6 +342,78 @@ def test_numbers_that_cannot_be_are_refused_by_name(changed, place):
 )
 def test_a_winrate_that_contradicts_itself_is_invalid(section):
     assert winrate(parse_winrate({"winrate": section})).state == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "literal"),
+    [
+        # exactly on the brief's lines, with the intervals that such counts really have
+        (accuracy(make_accuracy(204)), "inconclusive", "not met"),
+        (accuracy(make_accuracy(205)), "pass", "met"),
+        (winrate(make_winrate(90, 0, 60)), "inconclusive", "not met"),
+        (winrate(make_winrate(90, 1, 59)), "pass", "met"),
+        # 280 and 281 lost of 14,042, with a bound of half a point to either side: 2 points cannot be ruled out
+        (
+            capability(make_capability(280, 0, low=0.015, high=0.025, high_two_sided=0.026)),
+            "inconclusive",
+            "met",
+        ),
+        (
+            capability(make_capability(281, 0, low=0.015, high=0.025, high_two_sided=0.026)),
+            "inconclusive",
+            "not met",
+        ),
+        # and with bounds so tight that they decide
+        (capability(make_capability(280, 0, low=0.0199, high=0.01999, high_two_sided=0.02)), "pass", "met"),
+        (
+            capability(make_capability(281, 0, low=0.02001, high=0.0201, high_two_sided=0.021)),
+            "fail",
+            "not met",
+        ),
+    ],
+)
+def test_the_states_on_both_sides_of_the_briefs_lines(verdict, state, literal):
+    assert (verdict.state, verdict.literal_met) == (state, literal)
+
+
+READ = {
+    "holdout": (
+        accuracy,
+        lambda section: parse_evidence({"holdout": section}, "holdout", AccuracyEvidence),
+        accuracy_section,
+    ),
+    "winrate": (winrate, lambda section: parse_winrate({"winrate": section}), winrate_section),
+    "capability": (capability, lambda section: parse_capability({"capability": section}), capability_section),
+}
+NEVER_READ = {
+    "accuracy",
+    "n_prompts",
+    "reason",
+    "study_id",
+    "base_acc",
+    "policy_acc",
+    "config_sha256",
+}
+MAY_BE_ABSENT = {"n_eff", "n_star", "z"}  # only to plan with
+KEYS = [(name, key) for name, (*_, make) in READ.items() for key in make() if key not in NEVER_READ]
+
+
+@pytest.mark.parametrize(("name", "key"), KEYS)
+@pytest.mark.parametrize("broken", [float("nan"), float("inf"), "many", None, ...])
+def test_no_broken_or_missing_number_ever_passes(name, key, broken):
+    judge, read, make = READ[name]
+    section = make()
+    assert judge(read(section)).state in ("pass", "confirmed")
+    if broken is ...:
+        del section[key]
+    else:
+        section[key] = broken
+    verdict = judge(read(section))
+    if key in MAY_BE_ABSENT and (broken is ... or broken is None):
+        assert verdict.state in ("pass", "confirmed")
+    else:
+        assert verdict.state == "invalid"
+        assert key in " ".join(verdict.reasons) or key in ("status", "same_questions", "split_sha256")
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ def test_only_parameters_that_differ_are_shown():
 def test_equal_margins_are_one_look():
     looks = [make_variant("a"), make_variant("b"), make_variant("a"), make_variant("c", margins_hash=None)]
     assert count_looks(looks) == 2
+    assert count_looks(looks, past=["hash-a", "hash-gone"]) == 3
 
 
 def test_the_frontier_is_what_nothing_beats_in_both():
@@ -118,17 +119,39 @@ def test_the_frontier_is_what_nothing_beats_in_both():
         make_variant("unmeasured", 0.9, None),
     ]
     assert on_the_frontier(variants) == {"accurate", "careful", "twin"}
-    plot = plot_pareto(variants)
+    [plot] = plot_pareto(variants)  # no lengths, so no second panel
     dots = {dot.name: dot for dot in plot.dots}
     assert "unmeasured" not in dots
     assert dots["accurate"].y < dots["careful"].y  # higher up
     assert dots["careful"].x < dots["accurate"].x
-    assert plot_pareto([make_variant("x")]) is None
+    assert plot_pareto([make_variant("x")]) == []
 
 
 def test_a_single_variant_can_be_drawn():
-    plot = plot_pareto([make_variant("only", 0.7, 0.01, mean_n_tokens=80.0)])
-    assert [dot.on_frontier for dot in plot.dots] == [True]
+    drop, length = plot_pareto([make_variant("only", 0.7, 0.01, length_ratio=1.2)])
+    for plot in (drop, length):
+        assert [(dot.x, dot.y, dot.on_frontier, dot.is_named) for dot in plot.dots] == [
+            (320, 180, True, True)
+        ]
+
+
+def test_longer_texts_stand_further_right():
+    variants = [
+        make_variant("short", 0.7, 0.01, length_ratio=0.9),
+        make_variant("long", 0.72, 0.0, length_ratio=1.8),
+        make_variant("unwritten", 0.7, 0.02),
+    ]
+    dots = {dot.name: dot for dot in plot_pareto(variants)[1].dots}
+    assert set(dots) == {"short", "long"}
+    assert dots["short"].x < dots["long"].x
+    assert dots["short"].y > dots["long"].y
+
+
+def test_of_many_variants_only_the_unbeaten_are_named():
+    variants = [make_variant(f"v{number:02d}", 0.6 + number / 1000, 0.01) for number in range(40)]
+    [plot] = plot_pareto(variants)
+    assert len(plot.dots) == 40
+    assert [dot.name for dot in plot.dots if dot.is_named] == ["v39"]
 
 
 @pytest.mark.parametrize("document", [None, {}, {"selection": 1}, {"selection": {"accuracy": 0.5}}])
