@@ -42,6 +42,7 @@ class StoredGates(BaseModel):
     winrate: StoredVerdict
     capability: StoredVerdict
     overall: StoredOverall
+    warnings: str | None = None  # of the probe; absent where there is none
 
     def named(self) -> dict[GateName, StoredVerdict]:
         """The three gates in the order in which they are always shown."""
