@@ -33,6 +33,7 @@ bench: venv ## speed, against the libraries' own ways; writes benchmarks/results
 
 calibrate: venv ## coverage and false-pass rates on thousands of simulated models
 	$(BIN)/python -m benchmarks.calibrate_capability
+	$(BIN)/python -m benchmarks.calibrate_accuracy
 
 check: venv ## lint, types, layers
 	$(BIN)/ruff check .
