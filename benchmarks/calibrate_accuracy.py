@@ -25,7 +25,7 @@ from stages.limits import exact_share_limits
 from stages.params import load_params
 from stages.progress import track
 
-N_SETS = 4000
+N_SETS = 2000
 RESULTS = Path("benchmarks/results/calibrate_accuracy.json")
 DOCUMENT = Path("docs/statistics.md")
 MARKS = ("<!-- calibrate_accuracy: start -->\n", "<!-- calibrate_accuracy: end -->")
