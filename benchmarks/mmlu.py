@@ -48,7 +48,7 @@ class Effort(NamedTuple):
 
 
 FULL = Effort(n_rounds=2, n_zero_shot=40, n_subjects=2, n_letter=10, n_continuation=4)
-SMOKE = Effort(n_rounds=1, n_zero_shot=4, n_subjects=1, n_letter=2, n_continuation=1)
+SMOKE = Effort(n_rounds=1, n_zero_shot=2, n_subjects=1, n_letter=2, n_continuation=1)
 
 
 class Run(NamedTuple):

@@ -120,7 +120,9 @@ def data_from(docs: Mapping[str, list[Doc]]) -> Iterator[None]:
     """While it lasts, lm-eval's call for hub data gets our rows."""
     import datasets
 
-    def load_dataset(_path: str, name: str, **_: object) -> "datasets.DatasetDict":
+    def load_dataset(path: str, name: str, **_: object) -> "datasets.DatasetDict":
+        if path != "cais/mmlu":
+            raise RuntimeCheckError(f"benchmarks.mmlu_parity: lm-eval asks for {path}, not for MMLU")
         rows = datasets.Dataset.from_list(docs[name])
         return datasets.DatasetDict(test=rows, dev=rows)  # dev is not shown at 0 shots
 
