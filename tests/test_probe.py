@@ -28,7 +28,7 @@ Run = Callable[[str], list[ProbeRow]]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
-    text = PARAMS.read_text(encoding="utf-8").replace("max_new_tokens: 48", "max_new_tokens: 6")
+    text = PARAMS.read_text(encoding="utf-8").replace("max_new_tokens: 40", "max_new_tokens: 6")
     Path("params.yaml").write_text(text, encoding="utf-8")
     write_tiny_base(paths.BASE_MODEL)
     config = json.loads((paths.BASE_MODEL / "config.json").read_text())
