@@ -36,6 +36,7 @@ bench: venv ## speed, against the libraries' own ways; writes benchmarks/results
 
 calibrate: venv ## coverage and false-pass rates on thousands of simulated models
 	$(BIN)/python -m benchmarks.calibrate_capability
+	$(BIN)/python -m benchmarks.calibrate_accuracy
 	$(BIN)/python -m benchmarks.calibrate_choice
 
 check: venv ## lint, types, layers

@@ -179,11 +179,12 @@ def _share(states: dict[State, float], state: State) -> str:
     return f"{states[state]:.1%}" if state in states else "0"
 
 
-def replace_table(document: str, table: str) -> str:
+def replace_table(document: str, table: str, *, marks: tuple[str, str] = (TABLE_START, TABLE_END)) -> str:
     """The document with the table between its two marks; ValueError where a mark is missing."""
-    before, rest = document.split(TABLE_START)
-    _, after = rest.split(TABLE_END)
-    return f"{before}{TABLE_START}{table}{TABLE_END}{after}"
+    start, end = marks
+    before, rest = document.split(start)
+    _, after = rest.split(end)
+    return f"{before}{start}{table}{end}{after}"
 
 
 if __name__ == "__main__":

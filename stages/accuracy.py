@@ -1,46 +1,77 @@
 """Stage `accuracy`: held-out preference accuracy with its interval.
 
-Reads `data/holdout/margins.jsonl`; writes `metrics/accuracy.json` and tables to plot in `data/accuracy/`.
+Reads `data/holdout/margins.jsonl` and which pairs should stand there; writes `metrics/accuracy.json`
+and the tables that `dvc plots` draws in `data/accuracy/`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from stages import paths
 from stages.core.accuracy import (
-    calibration,
+    check_complete,
     check_rows,
     rows_of,
-    slices,
     summarise_holdout,
     summarise_selection,
 )
-from stages.core.margins import MarginRow
+from stages.core.accuracy_tables import HistogramBin, Slice, margin_histogram, rules_beside, slices
+from stages.core.calibration import Bin, calibration
+from stages.core.margins import MarginRow, Part
+from stages.core.pairs import SplitPair
+from stages.core.splitting import split_sha256
+from stages.core.subset import first_rows
 from stages.io import read_jsonl, replacing_folder, write_csv, write_json
-from stages.params import load_params
+from stages.params import AllOrCount, exact, load_params
 from stages.shell import run_stage
+
+SHARE_COLUMNS = ["kind", "name", "k", "n", "accuracy", "low", "high"]
 
 
 def main() -> None:
     """Turn margins into shares."""
-    tolerance = load_params().runtime.margin_tolerance
-    rows = read_jsonl(paths.MARGINS, MarginRow)
-    check_rows(rows)
+    params = load_params()
+    tolerance, min_share = params.runtime.margin_tolerance, params.limits.accuracy.min_share
+    rows = read_margins(n_selection=params.size.n_selection_scored, n_holdout=params.size.n_holdout_scored)
     holdout, selection = rows_of(rows, "holdout"), rows_of(rows, "selection")
 
-    metrics: dict[str, Mapping[str, float | int | str]] = {"holdout": summarise_holdout(holdout, tolerance)}
+    metrics: dict[str, Mapping[str, float | int | str]] = {
+        "holdout": summarise_holdout(holdout, tolerance, min_share=exact(min_share))
+    }
     if selection:
         metrics["selection"] = summarise_selection(selection, tolerance)
     with replacing_folder(paths.ACCURACY_PLOTS) as folder:
         write_csv(
             folder / "margins.csv", ["pair_id", "margin"], [[row.pair_id, row.margin] for row in holdout]
         )
-        write_csv(folder / "calibration.csv", ["predicted", "observed", "n"], calibration(holdout))
-        write_csv(
-            folder / "slices.csv",
-            ["kind", "name", "k", "n", "accuracy", "low", "high"],
-            [[kind, name, *share] for kind, name, share in slices(holdout, tolerance)],
-        )
+        write_csv(folder / "histogram.csv", HistogramBin._fields, margin_histogram(holdout))
+        write_csv(folder / "calibration.csv", Bin._fields, calibration(holdout))
+        write_csv(folder / "slices.csv", SHARE_COLUMNS, flatten(slices(holdout, tolerance)))
+        write_csv(folder / "rules.csv", SHARE_COLUMNS, flatten(rules_beside(holdout, tolerance)))
     write_json(paths.ACCURACY_METRICS, metrics)
+
+
+def read_margins(*, n_selection: AllOrCount, n_holdout: AllOrCount) -> list[MarginRow]:
+    """The margins; InputError unless they are those of exactly the pairs that this size scores."""
+    rows = read_jsonl(paths.MARGINS, MarginRow)
+    check_rows(rows)
+    selection = read_jsonl(paths.SELECTION_PAIRS, SplitPair)
+    holdout = read_jsonl(paths.HOLDOUT_PAIRS, SplitPair)
+    expected: dict[Part, list[str]] = {
+        "selection": ids_of(first_rows(selection, n_selection, key="size.n_selection_scored")),
+        "holdout": ids_of(first_rows(holdout, n_holdout, key="size.n_holdout_scored")),
+    }
+    check_complete(rows, expected, split_sha256=split_sha256(holdout))
+    return rows
+
+
+def ids_of(pairs: Iterable[SplitPair]) -> list[str]:
+    """The pairs' ids in their order."""
+    return [pair.pair_id for pair in pairs]
+
+
+def flatten(found: Iterable[Slice]) -> list[list[object]]:
+    """One row of SHARE_COLUMNS a slice."""
+    return [[one.kind, one.name, *one.share] for one in found]
 
 
 if __name__ == "__main__":

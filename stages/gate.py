@@ -2,7 +2,7 @@
 
 Reads the five metrics files and the hash of the texts, writes metrics/gate.json. A failed gate is
 a result, not an error; `bluepencil gate` is what fails a job. A number that cannot be used makes
-its gate invalid.
+its gate invalid. What the probe found is a warning beside the verdicts and changes none.
 """
 
 from stages import paths
@@ -15,10 +15,11 @@ from stages.core.gate import (
     judge_winrate,
     summarize_gates,
 )
+from stages.core.probe_warnings import ProbeLimits, warn
 from stages.io import sha256_file, write_json
 from stages.limits import exact_limits
-from stages.metrics_files import EVIDENCE, read_documents
-from stages.params import load_params
+from stages.metrics_files import EVIDENCE, read_document, read_documents
+from stages.params import exact, load_params
 from stages.shell import run_stage
 
 N_HASH_DIGITS = 12  # also of a study's id, see core/seal.py
@@ -46,7 +47,15 @@ def main() -> None:
 
     evidence = {name: sha256_file(path)[:N_HASH_DIGITS] for name, path in EVIDENCE.items() if path.is_file()}
     gates = summarize_gates(accuracy=accuracy, winrate=winrate, capability=capability)
-    write_json(paths.GATE_METRICS, {"gate": {**gates, "evidence": evidence}})
+    probe = params.limits.probe
+    probe_limits = ProbeLimits(
+        max_perplexity_rise=exact(probe.max_perplexity_rise),
+        max_repetition_rise=exact(probe.max_repetition_rise),
+        max_following_drop=exact(probe.max_following_drop),
+    )
+    said = warn(read_document(paths.PROBE_METRICS), probe_limits)
+    warnings = {"warnings": said} if said else {}  # no empty text: DVC shows what is there
+    write_json(paths.GATE_METRICS, {"gate": {**gates, **warnings, "evidence": evidence}})
 
 
 def present_study_id() -> str | None:

@@ -25,12 +25,13 @@ def main() -> None:
         read_jsonl(paths.VALIDATED_PROMPTS, Prompt), settings.n_prompts, key="generate.n_prompts"
     )
     seeds = [seed(str(settings.seed), prompt.prompt_id) for prompt in prompts]
-    settings_sha256 = hex_digest(dump_json(settings.model_dump()), dump_json(params.runtime.model_dump()))
 
-    from stages.adapters.checkpoint import load_model, load_tokenizer
+    from stages.adapters.checkpoint import LOADING_KEYS, load_model, load_tokenizer
     from stages.adapters.generation import generate_completions
     from stages.adapters.rendering import render_prompt
 
+    runtime = params.runtime.model_dump(include=LOADING_KEYS)
+    settings_sha256 = hex_digest(dump_json(settings.model_dump()), dump_json(runtime))
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     policy = paths.POLICY_MODEL if model_name == "policy" else None
     model = load_model(paths.BASE_MODEL, policy, params.runtime)

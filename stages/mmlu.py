@@ -81,6 +81,8 @@ def choose_questions(questions: QuestionSet, params: Params) -> QuestionSet:
 
 def describe_config(params: Params, questions: QuestionSet, *, chat_template: str) -> dict[str, object]:
     """Everything that decides how a question is asked and scored; the models must agree in it."""
+    from stages.adapters.checkpoint import LOADING_KEYS
+
     return {
         "lm_eval": version("lm_eval"),
         "scoring": params.mmlu.scoring,
@@ -90,9 +92,7 @@ def describe_config(params: Params, questions: QuestionSet, *, chat_template: st
         },
         "chat_template": chat_template if params.mmlu.apply_chat_template else None,
         "max_batch_tokens": params.mmlu.max_batch_tokens,
-        "runtime": params.runtime.model_dump(
-            include={"device", "dtype", "quantization", "attn_implementation"}
-        ),
+        "runtime": params.runtime.model_dump(include=LOADING_KEYS),
     }
 
 

@@ -258,10 +258,22 @@ class CapabilityLimit(Section):
         return self
 
 
+class ProbeParams(Section):
+    max_new_tokens: Count
+    batch_size: Count
+
+
+class ProbeLimit(Section):
+    max_perplexity_rise: NonNegative
+    max_repetition_rise: Share
+    max_following_drop: Share
+
+
 class LimitsParams(Section):
     accuracy: ShareLimit
     winrate: ShareLimit
     capability: CapabilityLimit
+    probe: ProbeLimit
 
 
 class ParityTolerance(Section):
@@ -288,6 +300,7 @@ class Params(Section):
     generate: GenerateParams
     study: StudyParams
     mmlu: MmluParams
+    probe: ProbeParams
     limits: LimitsParams
     release: ReleaseParams
 

@@ -34,6 +34,9 @@ WINRATE_PLOTS = DATA / "winrate"
 CAPABILITY_METRICS = METRICS / "capability.json"
 CAPABILITY_PLOTS = DATA / "capability"
 
+PROBE_METRICS = METRICS / "probe.json"
+PROBE_TABLES = DATA / "probe_summary"
+
 GATE_METRICS = METRICS / "gate.json"
 FOUNDER_PAGE = Path("reports/founder.html")
 MODEL_CARD = Path("reports/model_card.md")
@@ -47,3 +50,8 @@ def generations(model: str) -> Path:
 def mmlu_answers(model: str) -> Path:
     """Answers of `base` or `policy` to the MMLU questions, one row a question."""
     return DATA / f"mmlu/{model}.jsonl"
+
+
+def probe_rows(model: str) -> Path:
+    """What `base` or `policy` did with the probe's texts and prompts."""
+    return DATA / f"probe/{model}.jsonl"

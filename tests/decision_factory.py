@@ -139,7 +139,7 @@ def make_params() -> dict[str, Any]:
     params["generate"].update(n_prompts=50, max_new_tokens=256)
     params["study"].update(editors=["ann", "ben", "cem"], n_repeats=10, n_anchors=2)
     params["train"]["method"] = "lora"
-    params["limits"] = {
+    params["limits"] |= {
         "accuracy": {"min_share": 0.68, "chance": 0.5},
         "winrate": {"min_share": 0.6, "chance": 0.5},
         "capability": {"max_drop": 0.02, "confirmed_drop": 0.01, "chance": 0.25, "min_questions": 14042},

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from stages import paths
+from stages.adapters.checkpoint import LOADING_KEYS
+from stages.params import RuntimeParams
 from tests.import_closure import ROOT, code_deps
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -31,10 +33,40 @@ def test_code_deps_are_the_real_import_closure(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_parameter_a_stage_reads_is_tracked(stage: str) -> None:
     tracked = STAGES[stage].get("params", [])
-    for key in parameters_read(ROOT / f"stages/{stage}.py"):
+    for key in parameters_read(ROOT / f"stages/{stage}.py") - {"runtime"}:  # its keys are checked one by one
         assert any(key == name or key.startswith(f"{name}.") for name in tracked), (
             f"{key} is not in {tracked}"
         )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_tracks_exactly_the_runtime_keys_it_reads(stage: str) -> None:
+    every = set(RuntimeParams.model_fields)
+    tracked = {key.removeprefix("runtime.") for key in STAGES[stage].get("params", [])}
+    tracked = every if "runtime" in tracked else tracked & every
+    read = {key for dep in code_deps(stage) if dep.endswith(".py") for key in runtime_keys_read(ROOT / dep)}
+    takes_it = any(key.startswith("runtime") for key in parameters_read(ROOT / f"stages/{stage}.py"))
+    assert tracked == (read if takes_it else set())
+
+
+def runtime_keys_read(file: Path) -> set[str]:
+    """Keys taken from a name or attribute `runtime`; all that a `model_dump` of it includes."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).split(".")[-1] == "runtime":
+            found.add(node.attr)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("runtime.model_dump"):
+            included = [word.value for word in node.keywords if word.arg == "include"]
+            assert all(ast.unparse(value) == "LOADING_KEYS" for value in included)
+            found |= LOADING_KEYS if included else set(RuntimeParams.model_fields)
+    return found & set(RuntimeParams.model_fields)
+
+
+def test_the_reader_of_runtime_keys_sees_them() -> None:
+    assert runtime_keys_read(ROOT / "stages/adapters/checkpoint.py") == LOADING_KEYS
+    assert runtime_keys_read(ROOT / "stages/generate.py") == LOADING_KEYS
+    assert "margin_tolerance" in runtime_keys_read(ROOT / "stages/train.py")
+    assert "margin_tolerance" not in runtime_keys_read(ROOT / "stages/holdout.py")
 
 
 def parameters_read(file: Path) -> set[str]:
@@ -111,8 +143,9 @@ def paths_used(file: Path) -> set[str]:
 def test_the_path_says_which_stage_wrote_a_file(stage: str) -> None:
     models = {"base_model": ("models/base",), "train": ("models/policy",)}.get(stage, ())
     reports = ("reports/",) if stage == "report" else ()
+    metrics = f"metrics/{'probe' if stage == 'probe_summary' else stage}.json"  # `probe` has cached outs only
     for out in outs(STAGES[stage]):
-        assert out.startswith((f"data/{stage}", f"metrics/{stage}.json", *models, *reports)), out
+        assert out.startswith((f"data/{stage}", metrics, *models, *reports)), out
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -127,7 +160,7 @@ def test_the_bases_side_never_depends_on_training(stage: str) -> None:
     assert not [dep for dep in STAGES[stage]["deps"] if "policy" in dep or dep.startswith("data/train")]
 
 
-@pytest.mark.parametrize("stage", ["generate", "mmlu"])
+@pytest.mark.parametrize("stage", ["generate", "mmlu", "probe"])
 def test_answering_depends_on_training_through_the_model_alone(stage: str) -> None:
     assert not [key for key in STAGES[stage]["params"] if key.startswith("train")]
     assert "models/${item.model}" in STAGES[stage]["deps"]
@@ -135,7 +168,7 @@ def test_answering_depends_on_training_through_the_model_alone(stage: str) -> No
 
 def test_stages_that_need_a_model_have_cached_outs_only() -> None:
     # a run-cache hit needs it, and `dvc push` would not push an uncached metric
-    for stage in ("base_model", "reference", "train", "holdout", "generate", "mmlu"):
+    for stage in ("base_model", "reference", "train", "holdout", "generate", "mmlu", "probe"):
         assert all(isinstance(out, str) for out in STAGES[stage]["outs"]), stage
         assert "metrics" not in STAGES[stage], stage
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ADAPTER_CONFIG = "adapter_config.json"
+# What load_model reads of `runtime`: all of it that can change what a loaded model answers.
+LOADING_KEYS = {"device", "dtype", "quantization", "attn_implementation", "n_threads"}
 
 
 def load_tokenizer(folder: Path, *, place: str | None = None) -> "PreTrainedTokenizerBase":

@@ -48,7 +48,8 @@ def format_gates(gates: StoredGates) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     reasons = [f"{name}: {verdict.reasons}" for name, verdict in named.items()]
-    return "\n".join([*(line.rstrip() for line in lines), "", *reasons])
+    warnings = [f"warning: {gates.warnings}"] if gates.warnings else []
+    return "\n".join([*(line.rstrip() for line in lines), "", *reasons, *warnings])
 
 
 def _cells(verdict: StoredVerdict) -> list[str]:

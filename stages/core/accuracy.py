@@ -3,51 +3,70 @@
 Definitions: docs/statistics.md. A margin within the tolerance counts as zero, and zero is not a win.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
+from stages.core.baselines import (
+    base_prefers_chosen_per_token,
+    compare_preferences,
+    compare_with_length,
+    is_length_matched,
+    longer_wins,
+    share_of,
+)
+from stages.core.calibration import brier_score, calibration_slope
 from stages.core.clusters import clustered_wilson, effective_n
 from stages.core.intervals import wilson_interval
 from stages.core.margins import MarginRow, Part
 from stages.errors import InputError
 
-LENGTH_MATCHED_WITHIN = 0.10  # relative difference in characters
-N_CALIBRATION_BINS = 10
+PLACE = "data/holdout/margins.jsonl"
+WAY_OUT = "run `dvc repro holdout`"
+N_IDS_SHOWN = 5
 
 
 class Share(NamedTuple):
-    """k of n, with a 95 % interval."""
+    """k of n, with a 95 % interval; k is not whole where a rule ties."""
 
-    k: int
+    k: float
     n: int
     value: float
     low: float
     high: float
 
 
-class Bin(NamedTuple):
-    """Pairs of which the model is about equally sure: how sure on average, and how often it is right."""
-
-    predicted: float
-    observed: float
-    n: int
-
-
 def check_rows(rows: Sequence[MarginRow]) -> None:
     """InputError where a pair stands twice, nothing was held out, or rows stem from several splits."""
-    ids = [row.pair_id for row in rows]
-    twice = sorted({pair_id for pair_id in ids if ids.count(pair_id) > 1}) if len(set(ids)) < len(ids) else []
+    twice = sorted(name for name, n in Counter(row.pair_id for row in rows).items() if n > 1)
     if twice:
-        raise InputError(
-            f"data/holdout/margins.jsonl: pairs stand twice: {', '.join(twice[:5])}; run `dvc repro holdout`"
-        )
+        raise InputError(f"{PLACE}: pairs stand twice: {_named(twice)}; {WAY_OUT}")
     if not any(row.part == "holdout" for row in rows):
-        raise InputError("data/holdout/margins.jsonl: no held-out pair was scored; run `dvc repro holdout`")
+        raise InputError(f"{PLACE}: no held-out pair was scored; {WAY_OUT}")
     if len({row.split_sha256 for row in rows}) != 1:
-        raise InputError("data/holdout/margins.jsonl: rows of several splits; run `dvc repro holdout`")
+        raise InputError(f"{PLACE}: rows of several splits; {WAY_OUT}")
+
+
+def check_complete(
+    rows: Sequence[MarginRow], expected: Mapping[Part, Sequence[str]], *, split_sha256: str
+) -> None:
+    """InputError unless exactly the `expected` pairs of the present split were scored.
+
+    A share over the rows that happen to be there would be a number computed from half the data.
+    """
+    if rows[0].split_sha256 != split_sha256:
+        raise InputError(f"{PLACE}: belongs to another split than data/split/holdout.jsonl; {WAY_OUT}")
+    for part, names in expected.items():
+        scored = {row.pair_id for row in rows_of(rows, part)}
+        missing = [name for name in names if name not in scored]
+        extra = sorted(scored - set(names))
+        if missing or extra:
+            said = [f"{len(missing)} of {len(names)} pairs are missing ({_named(missing)})"] * bool(missing)
+            said += [f"{len(extra)} pairs were not asked for ({_named(extra)})"] * bool(extra)
+            raise InputError(f"{PLACE}: {part}: {' and '.join(said)}; {WAY_OUT}")
 
 
 def rows_of(rows: Sequence[MarginRow], part: Part) -> list[MarginRow]:
@@ -63,106 +82,101 @@ def is_win(row: MarginRow, tolerance: float) -> bool:
 def accuracy(rows: Sequence[MarginRow], tolerance: float) -> Share:
     """Share of pairs with a positive margin, with a Wilson interval at the effective size."""
     wins = [float(is_win(row, tolerance)) for row in rows]
-    low, high = clustered_wilson(wins, [row.component_id for row in rows])
-    return Share(int(sum(wins)), len(rows), sum(wins) / len(rows), low, high)
+    return share_with_interval(wins, [row.component_id for row in rows])
 
 
-def summarise_holdout(rows: Sequence[MarginRow], tolerance: float) -> dict[str, float | int | str]:
-    """The `holdout` block of `metrics/accuracy.json`."""
+def share_with_interval(values: Sequence[float], components: Sequence[str]) -> Share:
+    """The mean of values in [0, 1], with a Wilson interval at the effective size."""
+    low, high = clustered_wilson(values, components)
+    return Share(sum(values), len(values), sum(values) / len(values), low, high)
+
+
+def summarise_holdout(
+    rows: Sequence[MarginRow], tolerance: float, *, min_share: Fraction
+) -> dict[str, float | int | str]:
+    """The `holdout` block of `metrics/accuracy.json`; `k_needed` is the least k with k > min_share x n."""
     share = accuracy(rows, tolerance)
-    longer = longer_wins(rows)
-    summary: dict[str, float | int | str] = {
-        "k": share.k,
+    plain = wilson_interval(share.k, share.n)
+    components = [row.component_id for row in rows]
+    return {
+        "k": int(share.k),
         "n": share.n,
+        "k_needed": int(min_share * share.n) + 1,
         "accuracy": share.value,
         "low": share.low,
         "high": share.high,
-        "n_eff": effective_n(
-            [float(is_win(row, tolerance)) for row in rows], [row.component_id for row in rows]
-        ),
-        "n_components": len({row.component_id for row in rows}),
+        "wilson_low": plain.low,
+        "wilson_high": plain.high,
+        "n_eff": effective_n([float(is_win(row, tolerance)) for row in rows], components),
+        "n_components": len(set(components)),
         "n_zero_margins": sum(abs(row.margin) <= tolerance for row in rows),
         "n_synthetic": sum(row.synthetic for row in rows),
-        "longer_wins": max(longer, 1 - longer),
-        "longer_wins_share": longer,
-        "base_preference": _share(rows, lambda row: row.ref_chosen_logp > row.ref_rejected_logp),
-        "base_preference_per_token": _share(
-            rows,
-            lambda row: (
-                row.ref_chosen_logp / row.n_chosen_tokens > row.ref_rejected_logp / row.n_rejected_tokens
-            ),
-        ),
         "mean_margin": float(np.mean([row.margin for row in rows])),
         "brier": brier_score(rows),
         "split_sha256": rows[0].split_sha256,
+        **_beside_length(rows, tolerance),
+        **_beside_the_base(rows),
+        **_slope(rows, tolerance),
+    }
+
+
+def _beside_length(rows: Sequence[MarginRow], tolerance: float) -> dict[str, float | int]:
+    """What length alone gets right, how much better the margins are, and both lengths alike."""
+    longer = longer_wins(rows)
+    above = compare_with_length(rows, lambda row: is_win(row, tolerance))
+    found: dict[str, float | int] = {
+        "longer_wins": max(longer, 1 - longer),
+        "longer_wins_share": longer,
+        "above_longer_wins": above.value,
+        "above_longer_wins_low": above.low,
+        "above_longer_wins_high": above.high,
     }
     matched = [row for row in rows if is_length_matched(row)]
-    summary["n_length_matched"] = len(matched)
+    found["n_length_matched"] = len(matched)
     if matched:
-        summary["accuracy_length_matched"] = _share(matched, lambda row: is_win(row, tolerance))
-    return summary
+        share = accuracy(matched, tolerance)
+        found |= {
+            "accuracy_length_matched": share.value,
+            "accuracy_length_matched_low": share.low,
+            "accuracy_length_matched_high": share.high,
+        }
+    return found
+
+
+def _beside_the_base(rows: Sequence[MarginRow]) -> dict[str, float | int]:
+    """Whose log-prob is higher for the editors' choice: base, policy, and the change between them."""
+    preference = compare_preferences(rows)
+    return {
+        "base_preference": preference.base,
+        "base_preference_per_token": share_of(rows, base_prefers_chosen_per_token),
+        "policy_preference": preference.policy,
+        "preference_gain": preference.difference.value,
+        "preference_gain_low": preference.difference.low,
+        "preference_gain_high": preference.difference.high,
+        "n_preference_gained": preference.n_gained,
+        "n_preference_lost": preference.n_lost,
+        "preference_p_mcnemar": preference.p_mcnemar,
+    }
+
+
+def _slope(rows: Sequence[MarginRow], tolerance: float) -> dict[str, float]:
+    """The calibration slope, or nothing where none is the most likely."""
+    slope = calibration_slope(rows, tolerance)
+    if slope is None:
+        return {}
+    return {
+        "calibration_slope": slope.value,
+        "calibration_slope_low": slope.low,
+        "calibration_slope_high": slope.high,
+    }
 
 
 def summarise_selection(rows: Sequence[MarginRow], tolerance: float) -> dict[str, float | int]:
     """The `selection` block: what variants are ranked by."""
     share = accuracy(rows, tolerance)
-    return {"k": share.k, "n": share.n, "accuracy": share.value, "low": share.low, "high": share.high}
+    return {"k": int(share.k), "n": share.n, "accuracy": share.value, "low": share.low, "high": share.high}
 
 
-def longer_wins(rows: Sequence[MarginRow]) -> float:
-    """Share of pairs whose chosen side has more characters; equal lengths count one half."""
-    return float(np.mean([0.5 + 0.5 * np.sign(row.n_chosen_chars - row.n_rejected_chars) for row in rows]))
-
-
-def is_length_matched(row: MarginRow) -> bool:
-    """True where both sides' lengths lie within 10 % of the longer."""
-    longer = max(row.n_chosen_chars, row.n_rejected_chars)
-    return abs(row.n_chosen_chars - row.n_rejected_chars) <= LENGTH_MATCHED_WITHIN * longer
-
-
-def brier_score(rows: Sequence[MarginRow]) -> float:
-    """Mean squared error of sigma(margin) as the probability of the editors' choice; a coin scores 0.25."""
-    return float(np.mean([(1 - preference_probability(row)) ** 2 for row in rows]))
-
-
-def preference_probability(row: MarginRow) -> float:
-    """Bradley-Terry probability that `chosen` is preferred, sigma(margin), as DPO models it."""
-    return float(1 / (1 + np.exp(-row.margin)))
-
-
-def calibration(rows: Sequence[MarginRow]) -> list[Bin]:
-    """A reliability table: confidence max(p, 1 - p) in ten equal bins of [0.5, 1], and the share right."""
-    bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
-    for row in rows:
-        probability = preference_probability(row)
-        confident = max(probability, 1 - probability)
-        place = min(int((confident - 0.5) * 2 * N_CALIBRATION_BINS), N_CALIBRATION_BINS - 1)
-        bins[place].append((confident, probability > 0.5))
-    return [
-        Bin(float(np.mean([p for p, _ in cell])), float(np.mean([right for _, right in cell])), len(cell))
-        for _, cell in sorted(bins.items())
-    ]
-
-
-def slices(rows: Sequence[MarginRow], tolerance: float) -> list[tuple[str, str, Share]]:
-    """Accuracy by editor, section and length gap, with plain Wilson intervals: (kind, name, share)."""
-    cells: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    for row in rows:
-        gap = "matched" if is_length_matched(row) else _which_is_longer(row)
-        for kind, name in (("editor", row.editor), ("section", row.section), ("length", gap)):
-            if name is not None:
-                cells[kind, name].append(is_win(row, tolerance))
-    return [(kind, name, _wilson_share(wins)) for (kind, name), wins in sorted(cells.items())]
-
-
-def _which_is_longer(row: MarginRow) -> str:
-    return "chosen is longer" if row.n_chosen_chars > row.n_rejected_chars else "rejected is longer"
-
-
-def _wilson_share(wins: Sequence[bool]) -> Share:
-    k, n = sum(wins), len(wins)
-    return Share(k, n, k / n, *wilson_interval(k, n))
-
-
-def _share(rows: Sequence[MarginRow], holds: Callable[[MarginRow], bool]) -> float:
-    return sum(map(holds, rows)) / len(rows)
+def _named(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > N_IDS_SHOWN else ""
+    return ", ".join(names[:N_IDS_SHOWN]) + more

@@ -1,11 +1,15 @@
 """How many independent observations a sample of clustered ones is worth."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from stages.core.intervals import Interval, wilson_interval
+
+CONFIDENCE = 0.95
 
 
 def effective_n(values: Sequence[float], clusters: Sequence[str]) -> float:
@@ -21,12 +25,46 @@ def effective_n(values: Sequence[float], clusters: Sequence[str]) -> float:
     n_clusters = int(membership.max()) + 1
     if n_clusters == n:
         return float(n)
-    residuals = np.bincount(membership, weights=x - mean)
-    variance = float(np.sum(residuals**2)) / n**2
+    variance = _clustered_variance(x, membership)
     if n_clusters == 1 or variance == 0:
         return float(n_clusters)
-    variance *= n_clusters / (n_clusters - 1)
     return min(mean * (1 - mean) / variance, float(n))
+
+
+def _clustered_variance(x: NDArray[np.float64], membership: NDArray[np.int_]) -> float:
+    """CR1 variance of the mean; of a single cluster, whose variance nothing can show, 0."""
+    sums = np.bincount(membership, weights=x - np.mean(x))
+    n_clusters = len(sums)
+    if n_clusters == 1:
+        return 0.0
+    return float(np.sum(sums**2)) / len(x) ** 2 * n_clusters / (n_clusters - 1)
+
+
+class Difference(NamedTuple):
+    """A mean of paired differences with its two-sided 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def paired_difference(values: Sequence[float], clusters: Sequence[str]) -> Difference:
+    """Mean of differences in [-1, 1], one a pair; clusters are independent, pairs of one may not be.
+
+    The interval is that of `core/capability.py`, two-sided: the larger of the independent and the
+    CR1 variance, one more discordant pair in each (half of it either way), normal or Student's t.
+    """
+    x = np.asarray(values, dtype=float)
+    n, mean = len(x), float(np.mean(x))
+    _, membership = np.unique(np.asarray(clusters), return_inverse=True)
+    independent = float(np.sum(x**2) - n * mean**2) / n**2
+    clustered = _clustered_variance(x, membership)
+    tail = (1 + CONFIDENCE) / 2
+    quantile = stats.norm.ppf(tail)
+    if clustered > independent:
+        quantile = stats.t.ppf(tail, int(membership.max()))
+    reach = float(quantile * np.sqrt(max(independent, clustered) + 1 / n**2))
+    return Difference(mean, max(-1.0, mean - reach), min(1.0, mean + reach))
 
 
 def clustered_wilson(

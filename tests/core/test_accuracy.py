@@ -1,25 +1,23 @@
 """Held-out accuracy and the rules beside it."""
 
 import math
+from fractions import Fraction
 
 import pytest
 
-from stages.core.accuracy import (
-    accuracy,
-    brier_score,
-    calibration,
-    check_rows,
-    is_length_matched,
-    longer_wins,
-    slices,
-    summarise_holdout,
-    summarise_selection,
-)
+from stages.core.accuracy import accuracy, check_complete, check_rows, summarise_selection
+from stages.core.accuracy import summarise_holdout as summarise
+from stages.core.baselines import is_length_matched, longer_wins
+from stages.core.calibration import brier_score, calibration
 from stages.core.intervals import wilson_interval
 from stages.errors import InputError
 from tests.margin_factory import make_row
 
 TOLERANCE = 1e-4
+
+
+def summarise_holdout(rows: list, tolerance: float) -> dict:
+    return summarise(rows, tolerance, min_share=Fraction(17, 25))
 
 
 def rows_with(margins: list[float]) -> list:
@@ -109,24 +107,10 @@ def test_the_reliability_table_compares_confidence_with_being_right() -> None:
     assert calibration(rows_with([900.0]))[0].predicted == 1.0  # the last bin is closed
 
 
-def test_slices_are_by_editor_section_and_length() -> None:
-    rows = [
-        make_row("a", 0.5, editor="e1", section=None, n_chosen_chars=20, n_rejected_chars=10),
-        make_row("b", -0.5, editor="e2", section="need", n_chosen_chars=10, n_rejected_chars=20),
-        make_row("c", 0.5, editor="e2", section="need", n_chosen_chars=10, n_rejected_chars=10),
-    ]
-    found = {(kind, name): (share.k, share.n) for kind, name, share in slices(rows, TOLERANCE)}
-    assert found == {
-        ("editor", "e1"): (1, 1),
-        ("editor", "e2"): (1, 2),
-        ("section", "need"): (1, 2),
-        ("length", "chosen is longer"): (1, 1),
-        ("length", "rejected is longer"): (0, 1),
-        ("length", "matched"): (1, 1),
-    }
-    assert next(share for _, name, share in slices(rows, TOLERANCE) if name == "e2")[3:] == wilson_interval(
-        1, 2
-    )
+def test_the_literal_rule_is_counted_in_whole_pairs() -> None:
+    # 25 k > 17 n: of 300 pairs 205, because 204 is exactly 68 %
+    assert summarise_holdout(rows_with([0.1] * 300), TOLERANCE)["k_needed"] == 205
+    assert summarise_holdout(rows_with([0.1] * 40), TOLERANCE)["k_needed"] == 28
 
 
 def test_synthetic_rows_are_counted_and_the_mean_margin_and_split_told() -> None:
@@ -152,3 +136,28 @@ def test_selection_has_a_share_and_its_interval() -> None:
 def test_rows_that_are_no_sound_measurement_are_refused(rows: list, rule: str) -> None:
     with pytest.raises(InputError, match=rule):
         check_rows(rows)
+
+
+EXPECTED = {"holdout": ["a", "b"], "selection": ["s"]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "rule"),
+    [
+        ([make_row("a"), make_row("s", part="selection")], r"holdout: 1 of 2 pairs are missing \(b\)"),
+        ([make_row("a"), make_row("b")], r"selection: 1 of 1 pairs are missing \(s\)"),
+        (
+            [make_row("a"), make_row("c"), make_row("s", part="selection")],
+            r"holdout: 1 of 2 pairs are missing \(b\) and 1 pairs were not asked for \(c\)",
+        ),
+        ([make_row("a", split_sha256="7" * 64)], "another split"),
+    ],
+)
+def test_no_share_is_taken_of_half_the_pairs(rows: list, rule: str) -> None:
+    with pytest.raises(InputError, match=rule):
+        check_complete(rows, EXPECTED, split_sha256="5" * 64)  # type: ignore[arg-type]
+
+
+def test_exactly_the_expected_pairs_are_complete() -> None:
+    rows = [make_row("b"), make_row("s", part="selection"), make_row("a")]
+    check_complete(rows, EXPECTED, split_sha256="5" * 64)  # type: ignore[arg-type]

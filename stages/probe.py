@@ -1,0 +1,87 @@
+"""`python -m stages.probe base|policy`: one model on the probe set.
+
+Reads a model; writes data/probe/<model>.jsonl: the log-prob of every neutral text, and the likeliest
+completion to every instruction. Judges nothing: the rules are applied by `probe_summary`.
+"""
+
+import sys
+from collections.abc import Iterator
+
+from stages import paths
+from stages.core.hashing import hex_digest
+from stages.core.probe_prompts import PROMPTS
+from stages.core.probe_rows import Answer, TextScore
+from stages.core.probe_texts import TEXTS
+from stages.io import dump_json, write_jsonl
+from stages.params import Params, load_params
+from stages.shell import model_argument, run_stage
+
+LIKELIEST = 0.0  # temperature: no luck of the draw, and a model that loops shows it
+
+
+def main() -> None:
+    """Score the texts and answer the prompts with the model named on the command line."""
+    model_name = model_argument(sys.argv)
+    params = load_params()
+
+    from stages.adapters.checkpoint import load_model, load_tokenizer
+
+    tokenizer = load_tokenizer(paths.BASE_MODEL)
+    policy = paths.POLICY_MODEL if model_name == "policy" else None
+    model = load_model(paths.BASE_MODEL, policy, params.runtime)
+
+    from stages.adapters.generation import generate_completions
+    from stages.adapters.rendering import render_prompt
+    from stages.adapters.text_scoring import score_texts
+
+    config_sha256 = hash_config(params, chat_template=str(tokenizer.chat_template))
+    scores = score_texts(
+        model,
+        tokenizer,
+        [text.text for text in TEXTS],
+        batch_size=params.probe.batch_size,
+        label=f"probe texts, {model_name}",
+    )
+    completions = generate_completions(
+        model,
+        tokenizer,
+        [render_prompt(tokenizer, prompt.prompt) for prompt in PROMPTS],
+        [0] * len(PROMPTS),
+        max_new_tokens=params.probe.max_new_tokens,
+        temperature=LIKELIEST,
+        top_p=1.0,
+        batch_size=params.probe.batch_size,
+        label=f"probe prompts, {model_name}",
+    )
+
+    def rows() -> Iterator[TextScore | Answer]:
+        for text, score in zip(TEXTS, scores, strict=True):
+            yield TextScore(text_id=text.text_id, **score._asdict(), config_sha256=config_sha256)
+        for prompt, raw in zip(PROMPTS, completions, strict=True):
+            yield Answer(
+                prompt_id=prompt.prompt_id,
+                completion=raw.text,
+                n_tokens=raw.n_tokens,
+                ended=raw.ended,
+                config_sha256=config_sha256,
+            )
+
+    write_jsonl(paths.probe_rows(model_name), rows())
+
+
+def hash_config(params: Params, *, chat_template: str) -> str:
+    """SHA-256 of everything but the model that decides a row; the models must agree in it."""
+    from stages.adapters.checkpoint import LOADING_KEYS
+
+    settings = {
+        "probe": params.probe.model_dump(),
+        "runtime": params.runtime.model_dump(include=LOADING_KEYS),
+        "chat_template": chat_template,
+        "texts": [text.text for text in TEXTS],
+        "prompts": [prompt.prompt for prompt in PROMPTS],
+    }
+    return hex_digest(dump_json(settings))
+
+
+if __name__ == "__main__":
+    run_stage(main)
