@@ -60,7 +60,7 @@ def collect_logits(
     `policy` None reads `base` as a whole model, tokenizer included. The model is gone afterwards, so
     the judged and the shipped one never share the memory.
     """
-    rows = render_pairs(load_tokenizer(base), pairs, max_length=runtime.max_length)
+    rows = render_pairs(load_tokenizer(base), pairs, max_length=runtime.max_length, too_long=runtime.too_long)
     model = load_model(base, policy, runtime)
     logits = []
     with torch.inference_mode():
