@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.adapters.tables import open_pairs, read_rows
+from stages.core.raw_rows import read_pair
 from stages.core.validation import check_pairs, list_violations
 from stages.errors import InputError
 from tests.pair_factory import make_raw, make_settings, make_text
@@ -149,6 +151,8 @@ BAD_ROWS = {
     "nul byte in a row": BadRows("a.jsonl", GOOD + b'{"pair_id": "a\0b"}\n', ((4, "rows_are_readable"),), 3),
     "latin-1 row": BadRows("a.jsonl", GOOD + '{"pair_id": "café"}\n'.encode("latin-1"), ((4, "rows_are_readable"),), 3),
     "latin-1 csv row": BadRows("a.csv", table(ONE) + "4,é,a,b\r\n".encode("latin-1"), ((3, "rows_are_readable"),), 1),
+    "a key twice": BadRows("a.jsonl", GOOD + b'{"pair_id": "x", "chosen": "a", "chosen": "b"}\n', ((4, "rows_are_readable"),), 3),
+    "a number instead of a side": BadRows("a.jsonl", jsonl(make_raw(1, rejected=1e999), TWO).replace(b"Infinity", b"1e999"), ((1, "fields_have_their_type"),), 1),
     "half a surrogate": BadRows("a.jsonl", GOOD + json.dumps(make_raw(4, chosen="Cut \ud83d in two, alas, right here.")).encode() + b"\n", ((4, "rows_are_readable"),), 3),
     "csv row with too few cells": BadRows("a.csv", table(ONE) + b"only,two\r\n", ((3, "rows_are_readable"),), 1),
     "csv row with too many cells": BadRows("a.csv", table(ONE) + b"1,2,3,4,5\r\n", ((3, "rows_are_readable"),), 1),
@@ -272,3 +276,23 @@ def test_a_file_of_someone_else_is_said_to_be(tmp_path):
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
     )
     assert "cannot be read (Permission denied)" in done.stdout
+
+
+def test_dates_and_empty_numbers_of_a_parquet_file_are_read(tmp_path):
+    moments = pa.array([datetime(2026, 3, 1, 9, 30), None], pa.timestamp("ns"))
+    table_ = pa.Table.from_pylist([ONE, TWO]).append_column("reviewed_at", moments)
+    table_ = table_.append_column("editor", pa.array([float("nan"), float("nan")]))
+    path = tmp_path / "a.parquet"
+    pq.write_table(table_, path)
+    found = open_pairs(path, {})
+    assert check_pairs(found.rows, found.columns, make_settings()).rows.kept.all()
+    pairs = [read_pair(row, found.columns).pair for row in read_rows(path)]
+    assert [pair.reviewed_at for pair in pairs] == ["2026-03-01T09:30:00", None]
+    assert [pair.editor for pair in pairs] == [None, None]
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    path = tmp_path / "a.jsonl"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="is a pipe or a device"):
+        open_pairs(path, {})
