@@ -4,7 +4,7 @@ Similarity is the Jaccard index of the sets of 5-word runs. A text of fewer word
 equal to another or it is not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -59,6 +59,7 @@ def _near_in(
 ) -> Iterator[NearDuplicate]:
     """All pairs of a bucket with at least `similarity`."""
     runs = [_runs(words, ends, text) for text in bucket.tolist()]
+    pairs: Iterable[tuple[int, int, float]]
     if len(runs) <= N_COMPARED_SINGLY:
         pairs = ((i, j, jaccard(runs[i], runs[j])) for j in range(len(runs)) for i in range(j))
     else:
