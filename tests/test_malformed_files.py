@@ -41,6 +41,22 @@ def parquet(rows):
     return sink.getvalue()
 
 
+def column_twice():
+    sink = io.BytesIO()
+    whole = pa.Table.from_pylist([ONE])
+    pq.write_table(
+        pa.Table.from_arrays([*whole.columns, whole["prompt"]], [*whole.column_names, "chosen"]), sink
+    )
+    return sink.getvalue()
+
+
+def in_time_zone(name):
+    sink = io.BytesIO()
+    moment = pa.array([1], pa.timestamp("us", name))
+    pq.write_table(pa.Table.from_pylist([ONE]).append_column("reviewed_at", moment), sink)
+    return sink.getvalue()
+
+
 def zipped(data):
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -94,6 +110,8 @@ UNREADABLE = {
     "old spreadsheet": Unreadable("a.csv", b"\xd0\xcf\x11\xe0" + b"x" * 600, "spreadsheet"),
     "parquet named jsonl": Unreadable("a.jsonl", parquet([ONE]), "Parquet"),
     "jsonl named parquet": Unreadable("a.parquet", GOOD, "Parquet"),
+    "parquet with a column twice": Unreadable("a.parquet", column_twice(), "'chosen' twice"),
+    "parquet in an unknown time zone": Unreadable("a.parquet", in_time_zone("Mars/Olympus"), "Parquet"),
     "truncated parquet": Unreadable("a.parquet", parquet([ONE])[:-20], "Parquet"),
     "parquet with broken pages": Unreadable("a.parquet", b"PAR1" + b"\xff" * 400 + parquet([ONE])[404:], "Parquet"),
     "unknown ending": Unreadable("a.xlsx", GOOD, ".jsonl, .csv or .parquet"),
@@ -193,6 +211,7 @@ BAD_ROWS = {
     "tie": BadRows("a.jsonl", jsonl(editors(preferred="tie"), editors(id="e2", paragraph_a=make_text(7), paragraph_b=make_text(8))), ((1, "preference_is_decided"),), 1),
     "verdict missing": BadRows("a.csv", table(editors(preferred="")), ((2, "preference_is_decided"),), 0),
     "verdict and texts missing": BadRows("a.jsonl", jsonl(editors(preferred="?", paragraph_b="")), ((1, "preference_is_decided"), (1, "required_fields_are_filled")), 0),
+    "half a surrogate in a column's name": BadRows("a.jsonl", json.dumps({**ONE, "\ud83d": 1}).encode() + b"\n", (), 1),
     "extra columns": BadRows("a.csv", table({**ONE, "licence": "CC0", "source": "x"}), (), 1),
 }  # fmt: skip
 
@@ -222,6 +241,7 @@ def test_every_bad_row_is_named_and_none_is_lost(tmp_path, case):
     assert tuple((one.line, one.rule) for one in violations) == case.found
     assert int(checked.rows.kept.sum()) == case.n_kept
     assert checked.rows.n_rows == len(list(read_rows(path)))
+    "".join(found.columns.extra).encode()  # the page names them
     for one in violations:
         one.model_dump_json().encode("utf-8")
 

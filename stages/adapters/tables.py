@@ -105,9 +105,12 @@ def _read_parquet(path: Path) -> Generator[RawRow, None, None]:
 
     try:
         with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise InputError(f"{path}: names the column {twice[0]!r} twice; rename one")
             number = itertools.count(1)
             for batch in file.iter_batches(batch_size=N_ROWS_PER_BATCH):
                 for fields in batch.to_pylist():
                     yield RawRow(next(number), fields)
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:
         raise InputError(f"{path}: is no readable Parquet file ({error}); write it again") from error
