@@ -17,6 +17,7 @@ VALIDATE_METRICS = METRICS / "validate.json"
 TRAIN_PAIRS = DATA / "split/train.jsonl"
 SELECTION_PAIRS = DATA / "split/selection.jsonl"
 HOLDOUT_PAIRS = DATA / "split/holdout.jsonl"
+SPLIT_REPORT = DATA / "split/report.html"
 SPLIT_METRICS = METRICS / "split.json"
 
 REFERENCE_LOGPS = DATA / "reference/logps.parquet"

@@ -32,6 +32,7 @@ def test_fit_pairs_exit_0_with_a_line_per_rule(tmp_path):
     assert done.exit_code == 0
     assert "40 rows, 40 kept, 0 set aside: fit to learn from" in done.output
     assert "labels_do_not_conflict" in done.output
+    assert "0 pairs of texts judged both ways, 0 circles" in done.output
 
 
 def test_pairs_that_break_a_rule_exit_1_and_json_says_which(tmp_path):

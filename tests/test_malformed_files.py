@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.adapters.tables import open_pairs, read_rows
+from stages.core.raw_rows import read_pair
 from stages.core.validation import check_pairs, list_violations
 from stages.errors import InputError
 from tests.pair_factory import make_raw, make_settings, make_text
@@ -36,6 +38,22 @@ def table(*rows, header=None, **options):
 def parquet(rows):
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows), sink)
+    return sink.getvalue()
+
+
+def column_twice():
+    sink = io.BytesIO()
+    whole = pa.Table.from_pylist([ONE])
+    pq.write_table(
+        pa.Table.from_arrays([*whole.columns, whole["prompt"]], [*whole.column_names, "chosen"]), sink
+    )
+    return sink.getvalue()
+
+
+def in_time_zone(name):
+    sink = io.BytesIO()
+    moment = pa.array([1], pa.timestamp("us", name))
+    pq.write_table(pa.Table.from_pylist([ONE]).append_column("reviewed_at", moment), sink)
     return sink.getvalue()
 
 
@@ -92,6 +110,8 @@ UNREADABLE = {
     "old spreadsheet": Unreadable("a.csv", b"\xd0\xcf\x11\xe0" + b"x" * 600, "spreadsheet"),
     "parquet named jsonl": Unreadable("a.jsonl", parquet([ONE]), "Parquet"),
     "jsonl named parquet": Unreadable("a.parquet", GOOD, "Parquet"),
+    "parquet with a column twice": Unreadable("a.parquet", column_twice(), "'chosen' twice"),
+    "parquet in an unknown time zone": Unreadable("a.parquet", in_time_zone("Mars/Olympus"), "Parquet"),
     "truncated parquet": Unreadable("a.parquet", parquet([ONE])[:-20], "Parquet"),
     "parquet with broken pages": Unreadable("a.parquet", b"PAR1" + b"\xff" * 400 + parquet([ONE])[404:], "Parquet"),
     "unknown ending": Unreadable("a.xlsx", GOOD, ".jsonl, .csv or .parquet"),
@@ -149,6 +169,8 @@ BAD_ROWS = {
     "nul byte in a row": BadRows("a.jsonl", GOOD + b'{"pair_id": "a\0b"}\n', ((4, "rows_are_readable"),), 3),
     "latin-1 row": BadRows("a.jsonl", GOOD + '{"pair_id": "café"}\n'.encode("latin-1"), ((4, "rows_are_readable"),), 3),
     "latin-1 csv row": BadRows("a.csv", table(ONE) + "4,é,a,b\r\n".encode("latin-1"), ((3, "rows_are_readable"),), 1),
+    "a key twice": BadRows("a.jsonl", GOOD + b'{"pair_id": "x", "chosen": "a", "chosen": "b"}\n', ((4, "rows_are_readable"),), 3),
+    "a number instead of a side": BadRows("a.jsonl", jsonl(make_raw(1, rejected=1e999), TWO).replace(b"Infinity", b"1e999"), ((1, "fields_have_their_type"),), 1),
     "half a surrogate": BadRows("a.jsonl", GOOD + json.dumps(make_raw(4, chosen="Cut \ud83d in two, alas, right here.")).encode() + b"\n", ((4, "rows_are_readable"),), 3),
     "csv row with too few cells": BadRows("a.csv", table(ONE) + b"only,two\r\n", ((3, "rows_are_readable"),), 1),
     "csv row with too many cells": BadRows("a.csv", table(ONE) + b"1,2,3,4,5\r\n", ((3, "rows_are_readable"),), 1),
@@ -189,6 +211,7 @@ BAD_ROWS = {
     "tie": BadRows("a.jsonl", jsonl(editors(preferred="tie"), editors(id="e2", paragraph_a=make_text(7), paragraph_b=make_text(8))), ((1, "preference_is_decided"),), 1),
     "verdict missing": BadRows("a.csv", table(editors(preferred="")), ((2, "preference_is_decided"),), 0),
     "verdict and texts missing": BadRows("a.jsonl", jsonl(editors(preferred="?", paragraph_b="")), ((1, "preference_is_decided"), (1, "required_fields_are_filled")), 0),
+    "half a surrogate in a column's name": BadRows("a.jsonl", json.dumps({**ONE, "\ud83d": 1}).encode() + b"\n", (), 1),
     "extra columns": BadRows("a.csv", table({**ONE, "licence": "CC0", "source": "x"}), (), 1),
 }  # fmt: skip
 
@@ -218,6 +241,7 @@ def test_every_bad_row_is_named_and_none_is_lost(tmp_path, case):
     assert tuple((one.line, one.rule) for one in violations) == case.found
     assert int(checked.rows.kept.sum()) == case.n_kept
     assert checked.rows.n_rows == len(list(read_rows(path)))
+    "".join(found.columns.extra).encode()  # the page names them
     for one in violations:
         one.model_dump_json().encode("utf-8")
 
@@ -272,3 +296,23 @@ def test_a_file_of_someone_else_is_said_to_be(tmp_path):
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
     )
     assert "cannot be read (Permission denied)" in done.stdout
+
+
+def test_dates_and_empty_numbers_of_a_parquet_file_are_read(tmp_path):
+    moments = pa.array([datetime(2026, 3, 1, 9, 30), None], pa.timestamp("ns"))
+    table_ = pa.Table.from_pylist([ONE, TWO]).append_column("reviewed_at", moments)
+    table_ = table_.append_column("editor", pa.array([float("nan"), float("nan")]))
+    path = tmp_path / "a.parquet"
+    pq.write_table(table_, path)
+    found = open_pairs(path, {})
+    assert check_pairs(found.rows, found.columns, make_settings()).rows.kept.all()
+    pairs = [read_pair(row, found.columns).pair for row in read_rows(path)]
+    assert [pair.reviewed_at for pair in pairs] == ["2026-03-01T09:30:00", None]
+    assert [pair.editor for pair in pairs] == [None, None]
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    path = tmp_path / "a.jsonl"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="is a pipe or a device"):
+        open_pairs(path, {})

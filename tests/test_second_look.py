@@ -112,3 +112,14 @@ def test_there_is_no_third_look_and_no_prompt_twice(first: str) -> None:
     )
     blind.main()
     assert "shares 24 prompts" in refusal(first)
+
+
+def test_fresh_prompts_need_ids_of_their_own(first: str) -> None:
+    """The table of scores and the page name prompts by id: two with one id could not be told apart."""
+    judge(first, "POLICYTEXT")
+    for model in ("base", "policy"):
+        rows = read_jsonl(paths.generations(model), Generation)
+        fresh = [row.model_copy(update={"prompt": f"Fresh: {row.prompt}"}) for row in rows]
+        write_jsonl(paths.generations(model), fresh)
+    blind.main()
+    assert "has 24 prompts with ids that these have too (p000, p001, p002)" in refusal(first)

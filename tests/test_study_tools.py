@@ -1,5 +1,6 @@
 """`bluepencil study plan`, `verify`, `rehearse` and `import`."""
 
+import base64
 import csv
 import json
 import subprocess
@@ -138,28 +139,52 @@ def test_verify_compares_with_git_so_a_forged_commitment_is_caught(world: str) -
         study("verify")
 
 
-def test_no_secret_is_ever_in_the_history_of_a_clone(world: str) -> None:
+def spellings(secret: str) -> dict[str, bytes]:
+    """The secret as text in either case, as its own 32 bytes, and as base64 writes those."""
+    own = bytes.fromhex(secret)
+    return {
+        "hex": secret.encode(),
+        "HEX": secret.upper().encode(),
+        "bytes": own,
+        "base64": base64.b64encode(own)[:42],  # the last character depends on the padding
+        "base64url": base64.urlsafe_b64encode(own)[:42],
+    }
+
+
+def every_object(clone: Path) -> bytes:
+    """All that git knows: every version of every file on any branch, every message and every name."""
+    return subprocess.run(
+        ["git", "-C", str(clone), "cat-file", "--batch", "--batch-all-objects", "--unordered"],
+        capture_output=True,
+        check=True,
+    ).stdout
+
+
+def test_no_secret_is_ever_in_the_history_of_a_clone(world: str, tmp_path: Path) -> None:
     Path(".gitignore").write_text("/secrets/\n")
     subprocess.run(["git", "init", "-q"], check=True)
+    study("plan")
     study("open")
     secret = Path("secrets", world).read_text().strip()
     git("add", "-A")
     git("commit", "-qm", "open")
     hand_in(world, dict.fromkeys(EDITORS, prefers("POLICYTEXT")))
+    winrate.main()
     git("add", "-A")
     git("commit", "-qm", "ballots")
-    history = subprocess.run(
-        ["git", "log", "-p", "--all", "-a"], capture_output=True, check=True, text=True
-    ).stdout
-    assert "commitment.json" in history
-    assert secret not in history
+    study("rehearse")
+    git("add", "-A")
+    git("commit", "-qm", "a rehearsal that nobody cleared")
+    git("clone", "-q", ".", str(tmp_path / "sealed"))
+    objects = every_object(tmp_path / "sealed")
+    assert b"blue-pencil-commitment-1" in objects
+    assert [name for name, form in spellings(secret).items() if form in objects] == []
     study("reveal")
     git("add", "-A")
     git("commit", "-qm", "reveal")
-    history = subprocess.run(
-        ["git", "log", "-p", "--all", "-a"], capture_output=True, check=True, text=True
-    ).stdout
-    assert secret in history  # the key is public from here on
+    git("clone", "-q", ".", str(tmp_path / "revealed"))
+    found = every_object(tmp_path / "revealed")
+    assert [name for name, form in spellings(secret).items() if form in found] == ["hex"]  # public now
 
 
 def test_key_table_and_ballots_in_git_give_the_win_rate_alone(world: str) -> None:
@@ -312,3 +337,81 @@ def test_an_import_that_does_not_fit_names_the_line(tmp_path, monkeypatch, chang
     ]
     with pytest.raises(InputError, match=message):
         study("import", write_table([{**rows[0], **change}, *rows[1:]]))
+
+
+def export_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same judgements as Label Studio exports them: a task per prompt, an annotation per editor."""
+    tasks: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        data = {"prompt_id": row["prompt_id"], "left": row["left"], "text1": "One.", "text2": "Two."}
+        task = tasks.setdefault(row["prompt_id"], {"id": len(tasks), "data": data, "annotations": []})
+        part = {
+            "from_name": "pw",
+            "to_name": "t1,t2",
+            "type": "pairwise",
+            "value": {"selected": row["choice"]},
+        }
+        if row["choice"] == "tie":
+            part = {"from_name": "tie", "to_name": "t1", "type": "choices", "value": {"choices": ["tie"]}}
+        task["annotations"].append(
+            {"completed_by": {"email": row["editor"]}, "was_cancelled": False, "result": [part]}
+        )
+    return list(tasks.values())
+
+
+def judged_rows() -> list[dict[str, Any]]:
+    return [
+        {
+            "prompt_id": f"p{i}",
+            "editor": editor,
+            "left": "policy" if i % 3 else "base",
+            "choice": ("left", "right", "tie")[(i + place) % 3],
+        }
+        for i in range(12)
+        for place, editor in enumerate(("ann", "ben", "eve"))
+    ]
+
+
+def test_an_export_of_label_studio_gives_what_the_table_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = judged_rows()
+    Path("export.json").write_text(json.dumps(export_of(rows)))
+    names = ("value", "low", "high", "wins", "ties", "losses", "n_eff")
+    by_table, by_export = (
+        json.loads(study("import", path))["imported"] for path in (write_table(rows), "export.json")
+    )
+    assert {name: by_export[name] for name in names} == {name: by_table[name] for name in names}
+    assert by_export["secondary"]["side"] == by_table["secondary"]["side"]  # the side as shown
+
+    tasks = export_of(rows)
+    sides = ["prompt_id,left"] + [f"{task['data']['prompt_id']},{task['data'].pop('left')}" for task in tasks]
+    Path("sides.csv").write_text("\n".join(sides) + "\n")
+    Path("blind.json").write_text(json.dumps(tasks))
+    blind = json.loads(study("import", "blind.json", "--sides", "sides.csv"))["imported"]
+    assert {name: blind[name] for name in names} == {name: by_table[name] for name in names}
+    with pytest.raises(InputError, match=r"task 0, annotation 1: left: Field required"):
+        study("import", "blind.json")
+    with pytest.raises(InputError, match="a table has a column `left`"):
+        study("import", "judged.csv", "--sides", "sides.csv")
+    Path("sides.csv").write_text("\n".join([*sides, sides[1]]))
+    with pytest.raises(InputError, match="has a line already"):
+        study("import", "blind.json", "--sides", "sides.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "Expecting property name"),
+        ("[" * 100_000, "recursion"),
+        ('{"tasks": []}', "a list of tasks was expected"),
+        ("[]", "no judgement"),
+        ('[{"prompt_id": "p1"}]', "not JSON-MIN"),
+    ],
+)
+def test_a_broken_export_is_said_to_be(tmp_path, monkeypatch, text: str, message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("export.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        study("import", "export.json")

@@ -78,6 +78,8 @@ def refuse_unreadable(path: Path) -> None:
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, a file was expected")
+        if path.exists() and not path.is_file():  # opening a pipe would wait, and rows are read twice
+            raise InputError(f"{path}: is a pipe or a device, a file was expected; save it as a file first")
         with path.open("rb") as file:
             start = file.read(4096)
     except FileNotFoundError as error:
@@ -103,9 +105,12 @@ def _read_parquet(path: Path) -> Generator[RawRow, None, None]:
 
     try:
         with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise InputError(f"{path}: names the column {twice[0]!r} twice; rename one")
             number = itertools.count(1)
             for batch in file.iter_batches(batch_size=N_ROWS_PER_BATCH):
                 for fields in batch.to_pylist():
                     yield RawRow(next(number), fields)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:
         raise InputError(f"{path}: is no readable Parquet file ({error}); write it again") from error

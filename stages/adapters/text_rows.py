@@ -26,7 +26,9 @@ def read_jsonl_rows(path: Path) -> Generator[RawRow, None, None]:
 
 def _row_of_json(line: int, raw: bytes) -> RawRow:
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(
+            raw.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeated_keys
+        )
     except UnicodeDecodeError as error:
         return RawRow(line, None, f"is not UTF-8 ({error.reason} at byte {error.start})")
     except (ValueError, RecursionError) as error:
@@ -120,3 +122,12 @@ def _read_line(file: IO[bytes], path: Path, number: int) -> bytes:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number")
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON readers keep the last of two values in silence."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice = next(name for place, (name, _) in enumerate(pairs) if name in dict(pairs[:place]))
+        raise ValueError(f"it names {twice[:40]!r} twice")
+    return fields

@@ -1,12 +1,15 @@
 """`bluepencil data check`: are these pairs fit to learn from? For people and for CI."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stages.io import dump_json
 from stages.params import load_params
+
+if TYPE_CHECKING:
+    from stages.core.audits import Audit
 
 app = typer.Typer(help="Check preference pairs.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -40,9 +43,7 @@ def check(
     mapping = parse_columns(columns) if columns else params.data.columns
     pairs = validate_pairs(path, mapping, read_settings(params.validate_))
     found = describe_check(pairs.checked.rows.n_rows, int(pairs.checked.rows.kept.sum()), pairs.results)
-    typer.echo(
-        dump_json(found, indent=2) if as_json else draw_table(path, found, pairs.checked.audit.remarks)
-    )
+    typer.echo(dump_json(found, indent=2) if as_json else draw_table(path, found, pairs.checked.audit))
     if not found["ok"]:
         raise typer.Exit(BROKEN)
 
@@ -77,7 +78,7 @@ def describe_check(n_rows: int, n_kept: int, results: list[Any]) -> dict[str, An
     }
 
 
-def draw_table(path: Path, found: dict[str, Any], remarks: list[str]) -> str:
+def draw_table(path: Path, found: dict[str, Any], audit: "Audit") -> str:
     """The same for people: one line per rule, then what stands out, then the verdict."""
     lines = [f"{'rule':40} {'severity':9} {'broken by':>9} {'allowed':>8}"]
     for rule in found["rules"]:
@@ -86,7 +87,9 @@ def draw_table(path: Path, found: dict[str, Any], remarks: list[str]) -> str:
             f"{rule['rule']:40} {rule['severity']:9} {rule['n_violations']:>9} {rule['allowed_share']:>8.1%}"
             f"  {verdict}"
         )
-    lines += ["", *(f"! {remark}" for remark in remarks)]
+    n_conflicts, n_circles = audit.numbers["n_conflicts"], audit.numbers["n_circles"]
+    lines += ["", f"{n_conflicts} pairs of texts judged both ways, {n_circles} circles of three or more"]
+    lines += [f"! {remark}" for remark in audit.remarks]
     verdict = "fit to learn from" if found["ok"] else "not fit to learn from"
     lines.append(
         f"{path}: {found['n_rows']} rows, {found['n_kept']} kept, {found['n_set_aside']} set aside: {verdict}"

@@ -102,11 +102,18 @@ def rehearse(
 
 @app.command("import")
 def import_judgements(
-    table: Annotated[
-        Path, typer.Argument(help="CSV: prompt_id, editor, left, choice[, policy_chars, base_chars].")
+    judgements: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV: prompt_id, editor, left, choice[, policy_chars, base_chars]; or Label Studio's JSON."
+        ),
     ],
+    sides: Annotated[
+        Path | None,
+        typer.Option(help="CSV: prompt_id, left; for a JSON export whose tasks do not say the side."),
+    ] = None,
 ) -> None:
     """Compute the win rate of judgements made with another tool; it is printed and passes no gate."""
     from stages.cli import study_import
 
-    study_import.import_judgements(table)
+    study_import.import_judgements(judgements, sides)

@@ -1,23 +1,31 @@
-"""`bluepencil study import`: the win rate of judgements that another tool collected, from a CSV file.
+"""`bluepencil study import`: the win rate of judgements that another tool collected.
 
 It prints; it writes nothing into the pipeline. What was not sealed cannot pass a gate.
 """
 
 import csv
+import json
+from collections.abc import Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from stages.core.ballot_import import ImportedRow, estimate_imported
+from stages.core.label_studio import Judged, read_export
 from stages.errors import InputError
 from stages.io import dump_json, read_text, sha256_file
 
 N_ERRORS_SHOWN = 5
+HEADER = "prompt_id,editor,left,choice"
 
 
-def import_judgements(path: Path) -> None:
-    """Print win rate, interval and secondary analyses as JSON; InputError names lines that do not fit."""
-    rows = read_rows(path)
+def import_judgements(path: Path, sides: Path | None) -> None:
+    """Print win rate, interval and secondary analyses as JSON; InputError names places that do not fit.
+
+    `path` is a CSV table, or Label Studio's JSON export, for which `sides` may say what the tasks do not.
+    """
+    rows = read_rows(path, sides)
     try:
         imported = estimate_imported(rows, salt=sha256_file(path))
     except ValueError as error:
@@ -25,18 +33,60 @@ def import_judgements(path: Path) -> None:
     print(dump_json({"imported": {**imported, "sealed": False}}, indent=2))
 
 
-def read_rows(path: Path) -> list[ImportedRow]:
-    """Every line of the CSV file, empty cells left out."""
+def read_rows(path: Path, sides: Path | None) -> list[ImportedRow]:
+    """Every judgement of the file; empty cells are left out."""
     rows, problems = [], []
-    reader = csv.DictReader(read_text(path).splitlines())
-    for number, line in enumerate(reader, start=2):
+    for judged in read_judged(path, sides):
+        if judged.problem:
+            problems.append(f"{judged.place}: {judged.problem}")
+            continue
         try:
-            rows.append(ImportedRow.model_validate({name: cell for name, cell in line.items() if cell != ""}))
+            rows.append(ImportedRow.model_validate(judged.cells))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            problems.append(f"line {number}: {place}: {first['msg']}, came {first['input']!r:.60}")
+            problems.append(f"{judged.place}: {first_problem(error)}")
     if problems or not rows:
-        shown = "\n  ".join(problems[:N_ERRORS_SHOWN]) or "no row; the header is prompt_id,editor,left,choice"
-        raise InputError(f"{path}: {len(problems)} lines do not fit\n  {shown}")
+        shown = "\n  ".join(problems[:N_ERRORS_SHOWN]) or f"no judgement; the header is {HEADER}"
+        raise InputError(f"{path}: {len(problems)} judgements do not fit\n  {shown}")
     return rows
+
+
+def read_judged(path: Path, sides: Path | None) -> Iterator[Judged]:
+    """The judgements as they stand in the file, told by the ending of its name."""
+    if path.suffix.lower() == ".json":
+        try:
+            yield from read_export(json.loads(read_text(path)), read_sides(sides) if sides else {})
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}: {error}") from error
+    elif sides is not None:
+        raise InputError(f"{path}: --sides goes with Label Studio's JSON export; a table has a column `left`")
+    else:
+        yield from read_table(path)
+
+
+def read_sides(path: Path) -> dict[str, Mapping[str, str]]:
+    """prompt id -> its line; InputError where a prompt has two."""
+    sides: dict[str, Mapping[str, str]] = {}
+    for judged in read_table(path):
+        prompt_id = judged.cells.get("prompt_id", "")
+        if prompt_id in sides:
+            raise InputError(f"{path}: {judged.place}: prompt {prompt_id!r} has a line already; keep one")
+        sides[prompt_id] = judged.cells
+    return sides
+
+
+def read_table(path: Path) -> Iterator[Judged]:
+    """Every line of a CSV file, empty cells left out."""
+    reader = csv.DictReader(StringIO(read_text(path).removeprefix("\ufeff"), newline=""))
+    try:
+        for line in reader:
+            yield Judged(f"line {reader.line_num}", {str(name): cell for name, cell in line.items() if cell})
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num}: is no CSV ({error})") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """The field, what is wrong with it and what came."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    came = "" if first["type"] == "missing" else f", came {first['input']!r:.60}"
+    return f"{place}: {first['msg']}{came}"

@@ -62,6 +62,12 @@ def refuse_continuing(first_id: str, items: Sequence[BlindItem], prereg: Prereg)
     n_shared = sum(sha256_hex(item.prompt.encode()) in old for item in items)
     if n_shared:
         problems.append(f"shares {n_shared} prompts with these completions; a second look needs fresh ones")
+    shared_ids = sorted({row.prompt_id for row in first.table} & {item.prompt_id for item in items})
+    if shared_ids:
+        problems.append(
+            f"has {len(shared_ids)} prompts with ids that these have too ({', '.join(shared_ids[:3])}); "
+            "give fresh prompts ids of their own"
+        )
     if problems:
         raise StudyError(f"study {first_id} cannot be continued\n  " + "\n  ".join(problems))
 

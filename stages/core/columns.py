@@ -44,4 +44,5 @@ def resolve_columns(present: Collection[str], mapping: Mapping[str, str]) -> Col
         problems.append(f"no column {', '.join(missing)}")
     if problems:
         raise ValueError("; ".join(problems))
-    return Columns(names, tuple(sorted(set(present) - set(names.values()))))
+    extra = sorted(set(present) - set(names.values()))
+    return Columns(names, tuple(name.encode("utf-8", "replace").decode() for name in extra))

@@ -47,11 +47,23 @@ def require_evidence(document: Document, section: str, model: type[Model]) -> Mo
 def parse_winrate(document: Document) -> WinrateEvidence | WinrateStatus | Problem | None:
     """The study's status, with its numbers where it is complete; a mere rehearsal is no study."""
     if isinstance(document, Mapping) and "winrate" not in document and "rehearsal" in document:
-        return None
+        rehearsal = parse_evidence(document, "rehearsal", WinrateStatus)
+        return _only_rehearsed(rehearsal) if isinstance(rehearsal, WinrateStatus) else rehearsal
     status = parse_evidence(document, "winrate", WinrateStatus)
     if isinstance(status, WinrateStatus) and status.status == "complete":
         return parse_evidence(document, "winrate", WinrateEvidence)
     return status
+
+
+def _only_rehearsed(rehearsal: WinrateStatus) -> WinrateStatus:
+    """Made up whatever the data are, and without a single ballot that counts."""
+    return WinrateStatus(
+        status="pending",
+        reason="Simulated editors have rehearsed the study; no editor has judged.",
+        n_ballots_expected=rehearsal.n_ballots_expected,
+        n_ballots_received=0,
+        n_synthetic=max(rehearsal.n_synthetic, 1),
+    )
 
 
 def parse_capability(document: Document) -> CapabilityEvidence | CapabilityStatus | Problem | None:

@@ -4,12 +4,13 @@ Similarity is the Jaccard index of the sets of 5-word runs. A text of fewer word
 equal to another or it is not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from stages.core.hashing import seed
 from stages.core.text_table import mix, run_hashes
@@ -19,6 +20,8 @@ N_BANDS = 32
 MAX_ROWS_PER_BAND = 16
 MAX_MISS = 1e-3  # chance that a pair exactly at the limit is no candidate
 N_TEXTS_PER_CHUNK = 5_000
+N_COMPARED_SINGLY = 4  # texts; for more, comparing all at once is faster
+N_ROWS_AT_ONCE = 500
 
 Words = NDArray[np.uint32]
 Ends = NDArray[np.int64]
@@ -41,14 +44,47 @@ def find_near_duplicates(words: Words, ends: Ends, *, similarity: float) -> list
     bands = _band_hashes(words, ends, texts, n_rows=rows_per_band(similarity))
     groups = _Groups(len(ends) - 1)
     found: list[NearDuplicate] = []
-    for first, second in _candidates(bands, texts):
-        if groups.leader(first) == groups.leader(second):
+    for bucket in _candidates(bands, texts):
+        if len({groups.leader(text) for text in bucket.tolist()}) == 1:
             continue
-        share = jaccard(_runs(words, ends, first), _runs(words, ends, second))
-        if share >= similarity:
-            groups.join(first, second)
-            found.append(NearDuplicate(min(first, second), max(first, second), share))
+        for link in _near_in(words, ends, bucket, similarity=similarity):
+            if groups.leader(link.first) != groups.leader(link.second):
+                groups.join(link.first, link.second)
+                found.append(link)
     return sorted(found)
+
+
+def _near_in(
+    words: Words, ends: Ends, bucket: NDArray[np.int64], *, similarity: float
+) -> Iterator[NearDuplicate]:
+    """All pairs of a bucket with at least `similarity`."""
+    runs = [_runs(words, ends, text) for text in bucket.tolist()]
+    pairs: Iterable[tuple[int, int, float]]
+    if len(runs) <= N_COMPARED_SINGLY:
+        pairs = ((i, j, jaccard(runs[i], runs[j])) for j in range(len(runs)) for i in range(j))
+    else:
+        pairs = _compare_all(runs, similarity=similarity)
+    for i, j, share in pairs:
+        if share >= similarity:
+            yield NearDuplicate(int(bucket[i]), int(bucket[j]), share)
+
+
+def _compare_all(runs: list[NDArray[np.uint64]], *, similarity: float) -> Iterator[tuple[int, int, float]]:
+    """`jaccard` of many texts at once: who shares how much is a product of sparse matrices.
+
+    Texts of one template just below the limit are all candidates and all stay apart.
+    """
+    sizes = np.array([len(own) for own in runs])
+    numbers = np.unique(np.concatenate(runs), return_inverse=True)[1].ravel()
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    holds = csr_array((np.ones(len(numbers), dtype=np.int32), numbers, starts))
+    turned = holds.T.tocsr()
+    for start in range(0, len(runs), N_ROWS_AT_ONCE):  # bounds the memory: a bucket may hold every text
+        shared = (holds[start : start + N_ROWS_AT_ONCE] @ turned).tocoo()
+        first, second = shared.row.astype(np.int64) + start, shared.col.astype(np.int64)
+        share = shared.data / (sizes[first] + sizes[second] - shared.data)
+        near = (first < second) & (share >= similarity)
+        yield from zip(first[near].tolist(), second[near].tolist(), share[near].tolist(), strict=True)
 
 
 def rows_per_band(similarity: float) -> int:
@@ -102,13 +138,11 @@ def _permutation(band: int, row: int) -> tuple[np.uint32, np.uint32]:
     return np.uint32((drawn & 0xFFFFFFFF) | 1), np.uint32((drawn >> 31) & 0xFFFFFFFF)
 
 
-def _candidates(bands: NDArray[np.uint64], texts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def _candidates(bands: NDArray[np.uint64], texts: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Texts, in their order, that one band takes for near-duplicates; two or more at a time."""
     for hashes in bands:
         for bucket in _buckets(hashes):
-            members = texts[bucket].tolist()
-            for position, second in enumerate(members):
-                for first in members[:position]:
-                    yield first, second
+            yield texts[bucket]
 
 
 def _buckets(hashes: NDArray[np.uint64]) -> list[NDArray[np.int64]]:

@@ -76,11 +76,28 @@ def _numbered(numbers: NDArray[np.int64], index: PairIndex, rule: str, what: str
     for entry in np.flatnonzero(numbers >= 0).tolist():
         members[int(numbers[entry])].append(entry)
     for entries in members.values():
+        candidates = first_of_each(entries, chosen)
         for entry in entries:
-            others = [lines[other] for other in entries if chosen[other] != chosen[entry]]
+            others = [lines[other] for other in candidates if chosen[other] != chosen[entry]]
             named = ", ".join(str(line) for line in others[:N_LINES_NAMED])
             more = " …" if len(others) > N_LINES_NAMED else ""
             yield entry, Finding(rule, f"{what} line {named}{more}")
+
+
+def first_of_each(entries: Sequence[int], chosen: Sequence[int]) -> list[int]:
+    """Few entries that hold, for every entry, the first ones with another chosen text: a circle may be huge.
+
+    One more than are named of each chosen text, and twice that in all, are enough.
+    """
+    taken: dict[int, int] = defaultdict(int)
+    first: list[int] = []
+    for entry in entries:
+        if taken[chosen[entry]] <= N_LINES_NAMED:
+            taken[chosen[entry]] += 1
+            first.append(entry)
+            if len(first) == 2 * (N_LINES_NAMED + 1):
+                break
+    return first
 
 
 def _recurring_texts(index: PairIndex, clusters: NDArray[np.int64]) -> Iterator[Found]:

@@ -1,6 +1,8 @@
 """From a row as it came to a pair: names, forms and types."""
 
+import math
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Literal, NamedTuple
 
 from stages.core.columns import EDITORS_FORM, Columns
@@ -148,11 +150,16 @@ def _printable(text: str | None) -> str | None:
 
 
 def _is_blank(value: object) -> bool:
+    """Nothing, white space, or the NaN that tables of numbers have where a cell is empty."""
+    if isinstance(value, float):
+        return math.isnan(value)
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _as_name(value: object) -> str | None:
-    """Ids and names may be numbers; anything else than one value is none."""
+    """Ids and names may be numbers or dates; anything else than one value is none."""
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return str(value).strip() or None
@@ -166,6 +173,8 @@ def _as_side(value: object) -> Shown | None:
 def _as_flag(value: object) -> bool | None:
     if isinstance(value, bool):
         return value
-    return {"": False, "none": False, "false": False, "0": False, "true": True, "1": True}.get(
+    if _is_blank(value):
+        return False
+    return {"none": False, "false": False, "0": False, "true": True, "1": True}.get(
         str(value).strip().lower()
     )

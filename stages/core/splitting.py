@@ -76,7 +76,10 @@ def nearest_sums(counts: Sequence[int], wanted: int) -> list[int]:
     """
     total = sum(counts)
     limit = min(wanted + max(counts, default=0), total - 1)
-    sums = _reachable_sums(counts, max(limit, 0))[0]
+    mask = (1 << (max(limit, 0) + 1)) - 1
+    sums = 1
+    for count in counts:  # only the last one is kept: the sums may be as long as the data
+        sums = (sums | sums << count) & mask
     possible = [size for size in range(1, limit + 1) if sums >> size & 1]
     below = [size for size in possible if size < wanted][-1:]
     return below + [size for size in possible if size > wanted][:1]

@@ -67,7 +67,7 @@ def write_banner(scope: Scope) -> list[str]:
     """Lines that stand over everything else where data are made up or only a part was used."""
     lines = []
     if scope.is_synthetic:
-        lines.append("Rehearsal on made-up data. Decide nothing from this page.")
+        lines.append("REHEARSAL on made-up data. Decide nothing from this page.")
     parts = [
         (scope.n_trained, scope.n_train, "learned from {} of {} pairs"),
         (scope.n_holdout_scored, scope.n_holdout, "was tested on {} of {} set-aside pairs"),

@@ -398,7 +398,53 @@
     return h.map((value) => (value >>> 0).toString(16).padStart(8, "0")).join("");
   }
 
+  // ---------------------------------------------------------------- paper
+
+  function element(name, text, className) {
+    const made = document.createElement(name);
+    made.textContent = text;
+    if (className) made.className = className;
+    return made;
+  }
+
+  function paragraph(text) {
+    const made = element("p", text === "" ? "(no text)" : text, "text");
+    made.dir = "auto";
+    return made;
+  }
+
+  // On paper all screens are read one after the other; the answers go into the page, where they are sealed.
+  function fillSheet() {
+    const sheet = $("sheet");
+    sheet.replaceChildren(element("h1", `Ballot of ${ballot.editor}${ballot.synthetic ? " (rehearsal)" : ""}`));
+    sheet.append(element("p", `Study ${ballot.study_id}. ${nAnswered()} of ${screens.length} answered.`));
+    if (state.sealed) sheet.append(element("p", `Sealed. Receipt: ${$("receipt").textContent}`));
+    screens.forEach((screen, position) => {
+      const section = element("section", "");
+      const sides = element("div", "", "sides");
+      for (const [side, title] of [["left", "Left"], ["right", "Right"]]) {
+        const article = element("article", "", "side");
+        article.append(element("h3", title), paragraph(screen[side]));
+        sides.append(article);
+      }
+      const chosen = state.answers[screen.slot_id]?.choice;
+      const boxes = Object.entries(CHOICES).map(([choice, label]) => `${choice === chosen ? "☒" : "☐"} ${label}`);
+      section.append(element("h2", `Screen ${position + 1} of ${screens.length}`), paragraph(screen.prompt));
+      section.append(sides, element("p", boxes.join("     "), "boxes text"));
+      sheet.append(section);
+    });
+    sheet.hidden = false;
+  }
+
+  function clearSheet() {
+    $("sheet").hidden = true;
+    $("sheet").replaceChildren();
+  }
+
   // ---------------------------------------------------------------- wiring
+
+  window.addEventListener("beforeprint", fillSheet);
+  window.addEventListener("afterprint", clearSheet);
 
   $("form").addEventListener("change", keepForm);
   $("note").addEventListener("blur", keepForm);

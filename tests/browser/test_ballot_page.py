@@ -392,3 +392,35 @@ def test_what_the_browser_keeps_tells_no_side(browser: Browser, tmp_path: Path) 
     assert set(state) == {"revision", "position", "sealed", "shortcuts", "answers"}
     assert page.context.cookies() == []
     context.close()
+
+
+def test_on_paper_stands_every_screen_and_nothing_else(browser: Browser, tmp_path: Path) -> None:
+    screens = [*make_screens(5), Screen("f" * 12, "Odd <b>task</b>.", HOSTILE[0], "")]
+    context = browser.new_context(color_scheme="dark")
+    page = open_page(context, write_page(tmp_path, screens))
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    sheet = page.inner_text("#sheet")
+    for screen in screens:
+        assert all(text in sheet for text in (screen.prompt, screen.left, screen.right or "(no text)"))
+    assert "Screen 6 of 6" in sheet
+    assert sheet.count("☒ Right is better") == 1
+    assert page.evaluate("document.querySelectorAll('#sheet b, #sheet img, #sheet script').length") == 0
+    assert not page.is_visible("main")
+    assert not page.is_visible("header")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.emulate_media(media="screen")
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.text_content("#sheet") == ""
+    assert page.is_visible("#judge")
+    context.close()
+
+
+def test_a_printed_ballot_has_all_its_pages(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context()
+    page = open_page(context, write_page(tmp_path, make_screens(30)))
+    pdf = page.pdf(format="A4")
+    assert 5 <= pdf.count(b"/Type /Page\n") <= 30  # the screen that was shown alone would be one
+    context.close()

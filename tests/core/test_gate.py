@@ -256,8 +256,13 @@ def test_a_study_of_other_texts_is_invalid():
     assert winrate(other, study_id="b").state == "invalid"
 
 
-def test_a_rehearsal_alone_is_no_study():
-    assert parse_winrate({"rehearsal": {"winrate": 0.9}}) is None
+def test_a_rehearsal_alone_is_no_study_and_makes_everything_made_up():
+    numbers = {"status": "complete", "value": 0.9, "n_ballots_expected": 3, "n_ballots_received": 3}
+    found = parse_winrate({"rehearsal": {**numbers, "n_synthetic": 3}})
+    assert isinstance(found, WinrateStatus)
+    assert (found.status, found.n_ballots_received, found.n_synthetic) == ("pending", 0, 3)
+    assert "no editor has judged" in (found.reason or "")
+    assert isinstance(parse_winrate({"rehearsal": {"winrate": 0.9}}), Problem)
     assert winrate(None).state == "pending"
 
 

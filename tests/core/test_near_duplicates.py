@@ -1,3 +1,4 @@
+import time
 from itertools import combinations
 
 import numpy as np
@@ -72,6 +73,37 @@ def test_near_duplicates_are_those_of_all_pairs_compared():
     slow = slow_clusters(texts, lambda one, other: slow_similarity(one, other) >= 0.8)
     assert same_partition(cluster_texts(len(table), found).tolist(), slow)
     assert len(set(slow)) < len(texts) - 20  # there was something to find
+
+
+def templated(n, *, n_changed):
+    """Texts of one template, each with a few words of its own."""
+    random = np.random.default_rng(n)
+    for _ in range(n):
+        changed = [f"w{place}" for place in range(120)]
+        for place in random.integers(0, 120, n_changed):
+            changed[place] = f"x{random.integers(10**6)}"
+        yield " ".join(changed)
+
+
+@pytest.mark.parametrize("n_changed", [1, 3, 4])
+def test_a_bucket_of_many_is_compared_as_two_by_two(n_changed):
+    texts = list(templated(90, n_changed=n_changed))  # similarities on both sides of 0.8
+    table = table_of(texts)
+    found = find_near_duplicates(table.words, table.ends, similarity=0.8)
+    for one in found:
+        assert one.first < one.second
+        assert one.similarity == pytest.approx(slow_similarity(texts[one.first], texts[one.second]))
+    slow = slow_clusters(texts, lambda one, other: slow_similarity(one, other) >= 0.8)
+    assert same_partition(cluster_texts(len(table), found).tolist(), slow)
+    assert len(found) == len(texts) - len(set(slow))
+
+
+@pytest.mark.parametrize("n_changed", [2, 5])
+def test_a_thousand_texts_of_one_template_take_seconds(n_changed):
+    table = table_of(templated(1000, n_changed=n_changed))
+    start = time.process_time()
+    find_near_duplicates(table.words, table.ends, similarity=0.8)
+    assert time.process_time() - start < 10  # two by two: half a million comparisons, a minute
 
 
 @pytest.mark.parametrize("similarity", [0.3, 0.5, 0.8, 0.95])

@@ -129,7 +129,7 @@ def test_made_up_data_and_small_runs_are_said_first():
         facts=make_facts(is_synthetic=True),
     )
     assert story.banner == [
-        "Rehearsal on made-up data. Decide nothing from this page.",
+        "REHEARSAL on made-up data. Decide nothing from this page.",
         "Small run: the model learned from 48 of 2,000 pairs and was tested on 60 of 300 set-aside pairs.",
     ]
     assert story.answer == "Not yet: this is a rehearsal on made-up data, so it can release nothing."

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.core.audits import audit_pairs, classify_by_surface, measure_agreement
+from stages.core.pair_rules import N_LINES_NAMED, first_of_each
 from stages.core.preferences import find_contradictions
 from stages.core.rules import RULES, RuleSetting, compare_rules
 from tests.pair_factory import check_raw, make_raw, make_settings, make_text, violations_of
@@ -280,3 +281,16 @@ def test_the_audit_looks_at_kept_pairs_only():
     checked = check_raw(rows)
     none = audit_pairs(checked.entries, np.array([False, True, False]), np.arange(3), make_settings().audit)
     assert none.numbers["longer_wins_share"] == 0.0
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=60))
+def test_the_lines_named_are_the_first_ones_that_say_otherwise(chosen):
+    entries = list(range(len(chosen)))
+    few = first_of_each(entries, chosen)
+    assert len(few) <= 2 * (N_LINES_NAMED + 1)
+    for entry in entries:
+        all_others = [other for other in entries if chosen[other] != chosen[entry]]
+        others = [other for other in few if chosen[other] != chosen[entry]]
+        assert others[:N_LINES_NAMED] == all_others[:N_LINES_NAMED]
+        assert (len(others) > N_LINES_NAMED) == (len(all_others) > N_LINES_NAMED)

@@ -334,3 +334,20 @@ def test_a_missing_ballot_is_no_problem_before_the_reveal() -> None:
     study = check_study(with_ballot(files, "ann.json", None)._replace(receipts={}))
     assert study.problems == []
     assert set(study.ballots) == {"ben", "eve"}
+
+
+@pytest.mark.parametrize("name", ["pages", "ballots", "generations"])
+def test_any_single_changed_byte_of_any_file_is_caught(name: str) -> None:
+    """A ballot's by its own checksum: nobody has reported a receipt, and nothing is revealed."""
+    files = make_files(revealed=False)._replace(receipts={})
+    for file, data in getattr(files, name).items():
+        for at in range(0, len(data), 7):
+            changed = {**getattr(files, name), file: flip(data, at)}
+            problems = check_study(files._replace(**{name: changed})).problems
+            assert any(file.partition(".")[0] in problem for problem in problems), f"byte {at} of {file}"
+
+
+def test_there_are_enough_cases_each_with_its_own_message() -> None:
+    messages = [message for _, message in CASES.values()]
+    assert len(messages) >= 25
+    assert len(set(messages)) >= 25
