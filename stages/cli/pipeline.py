@@ -14,6 +14,10 @@ from stages.io import read_text, write_text
 from stages.params import PARAMS_FILE, Params, load_params, parse_params
 
 SIZES = Path("sizes")
+FIRST_COLUMNS = (
+    r"^Experiment$|^selection\.accuracy$|^gate\.\w+\.(state|value)$"
+    r"|^train\.(method|beta|learning_rate|num_train_epochs|lora_r|seed)$"
+)
 
 
 def repro(context: typer.Context) -> None:
@@ -23,9 +27,17 @@ def repro(context: typer.Context) -> None:
 
 
 def exp(context: typer.Context) -> None:
-    """Run `dvc exp ...` with this environment's Python, e.g. `bluepencil exp run -S train.beta=0.3`."""
+    """Run `dvc exp ...` with this environment's Python, e.g. `bluepencil exp run -S train.beta=0.3`.
+
+    A bare `bluepencil exp show` keeps the gates and what one trains with, of several hundred columns.
+    """
     check_inputs(load_params())
-    run_dvc(["exp", *context.args])
+    run_dvc(["exp", *with_first_screen(context.args)])
+
+
+def with_first_screen(arguments: list[str]) -> list[str]:
+    """A bare `show` with the columns to look at first; everything else as it came."""
+    return ["show", "--drop", ".*", "--keep", FIRST_COLUMNS] if arguments == ["show"] else arguments
 
 
 def check_inputs(params: Params) -> None:

@@ -106,7 +106,8 @@ def params_rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
 def choice_lines(comparison: Comparison) -> list[str]:
     """How often the held-out pairs were looked at, and what that does to the best variant's interval."""
     choice = comparison.choice
-    lines = [f"The held-out pairs have been scored {comparison.n_looks} times (variants that scored them)."]
+    times = f"{comparison.n_looks} times (by variants, removed ones included)"
+    lines = [f"The held-out pairs have been scored {times}."]
     if choice is None:
         return lines
     return [
