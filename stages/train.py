@@ -54,8 +54,8 @@ def main() -> None:
                 "n_pairs_set_aside": len(pairs) - len(rows),
             }
             write_json(policy / "manifest.json", manifest)
-        rows = [[row[name] for name in LOGGED] for row in dpo.log_rows(trainer)]
-        write_csv(paths.TRAIN_LOG, LOGGED, rows)
+        logged = [[row[name] for name in LOGGED] for row in dpo.log_rows(trainer)]
+        write_csv(paths.TRAIN_LOG, LOGGED, logged)
 
 
 if __name__ == "__main__":

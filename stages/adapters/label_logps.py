@@ -63,7 +63,7 @@ def label_logps(
     Without metrics and without a gradient to come, half the arithmetic is left out.
     """
     with_mean = with_metrics or hidden.requires_grad
-    log_probs, entropy, is_top1 = _LabelLogps.apply(hidden, weight, labels, with_mean)
+    log_probs, entropy, is_top1 = _LabelLogps.apply(hidden, weight, labels, with_mean)  # type: ignore[no-untyped-call]
     if not with_metrics:
         return LabelScores(log_probs, None, None, None)
     mean_logits = hidden.detach() @ weight.mean(dim=0)
