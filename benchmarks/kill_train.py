@@ -1,8 +1,9 @@
 """`python -m benchmarks.kill_train --times 5`: kills training at random moments and compares what comes out.
 
 In a folder of its own, with a tiny model: `python -m stages.train` runs once to its end; then, each time
-with fresh checkpoints, it is ended with SIGKILL at a random moment and started again. The policy must
-have the same bytes as that of the run nobody touched. Exits 1 where one differs.
+with fresh checkpoints, it is ended with SIGKILL at a random moment between its first checkpoint and its
+end, and started again. The policy must have the same bytes as that of the run nobody touched. Exits 1
+where one differs.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from stages.io import sha256_file, write_jsonl, write_text
 from stages.shell import be_quiet_and_offline
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+NO_CHECKPOINT = "no checkpoint yet"
 ADAPTER = paths.POLICY_MODEL / "adapter_model.safetensors"
 N_STEPS = 60  # of two pairs; a few milliseconds each, with a checkpoint after every third
 SMALL: dict[str, dict[str, Any]] = {
@@ -61,13 +63,12 @@ def main() -> None:
     draw = random.Random(options.seed)  # noqa: S311 - moments, no secret
     with tempfile.TemporaryDirectory() as name:
         folder = build_run(Path(name), SMALL)
-        start = time.monotonic()
-        train(folder)
-        whole_seconds, whole = time.monotonic() - start, sha256_file(folder / ADAPTER)
-        print(f"not touched       {whole_seconds:7.2f} s  {whole}", flush=True)
+        seconds = train(folder)
+        whole = sha256_file(folder / ADAPTER)
+        print(f"not touched       {seconds:7.2f} s  {whole}", flush=True)
         outcomes = []
         for number in range(options.times):
-            outcomes.append(kill_and_resume(folder, draw.uniform(0.0, whole_seconds)))
+            outcomes.append(kill_and_resume(folder, draw.uniform(0.0, seconds)))
             one = outcomes[-1]
             print(
                 f"killed {number + 1} after    {one.killed_after_seconds:7.2f} s  {one.sha256}  "
@@ -130,9 +131,19 @@ def made_up_split(n: int) -> list[SplitPair]:
     ]
 
 
-def train(folder: Path) -> None:
-    """Run the stage to its end."""
-    start_training(folder).wait()
+def train(folder: Path) -> float:
+    """Run the stage to its end; the seconds from its first checkpoint on."""
+    process = start_training(folder)
+    start = wait_for_checkpoint(folder, process)
+    process.wait()
+    return time.monotonic() - start
+
+
+def wait_for_checkpoint(folder: Path, process: "subprocess.Popen[bytes]") -> float:
+    """Wait for the first sign of a checkpoint, written to its end or not; the moment it was seen."""
+    while process.poll() is None and last_checkpoint(folder) == NO_CHECKPOINT:
+        time.sleep(0.005)
+    return time.monotonic()
 
 
 def start_training(folder: Path) -> "subprocess.Popen[bytes]":
@@ -152,10 +163,11 @@ def start_training(folder: Path) -> "subprocess.Popen[bytes]":
 
 
 def kill_and_resume(folder: Path, seconds: float) -> Outcome:
-    """Start with nothing, kill after so many seconds, start again and let it end."""
+    """Start with nothing, kill so many seconds after the first checkpoint, start again and let it end."""
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     shutil.rmtree(folder / paths.POLICY_MODEL, ignore_errors=True)
     process = start_training(folder)
+    wait_for_checkpoint(folder, process)
     try:
         process.wait(timeout=seconds)
         last = "it had ended by then"
@@ -171,7 +183,7 @@ def last_checkpoint(folder: Path) -> str:
     """The name of the newest checkpoint on disk, whole or not."""
     found = (folder / "checkpoints").glob("*/checkpoint-*")
     newest = max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
-    return newest.name if newest else "no checkpoint yet"
+    return newest.name if newest else NO_CHECKPOINT
 
 
 if __name__ == "__main__":

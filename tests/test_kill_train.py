@@ -1,11 +1,10 @@
 """Training ended with SIGKILL at any moment goes on and gives the same bytes."""
 
-import time
 from pathlib import Path
 
 import pytest
 
-from benchmarks.kill_train import ADAPTER, SMALL, build_run, last_checkpoint, start_training
+from benchmarks.kill_train import ADAPTER, SMALL, build_run, start_training, wait_for_checkpoint
 from stages.io import sha256_file
 from stages.train import main as train_stage
 
@@ -22,8 +21,7 @@ def test_a_killed_process_goes_on_and_gives_the_same_bytes(
     (folder / ADAPTER).unlink()
 
     process = start_training(folder)
-    while process.poll() is None and last_checkpoint(folder) == "no checkpoint yet":
-        time.sleep(0.005)
+    wait_for_checkpoint(folder, process)
     process.kill()
     assert process.wait() != 0, "it had ended before it was killed"
     assert not (folder / ADAPTER).exists()
