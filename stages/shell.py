@@ -1,16 +1,19 @@
 """What every stage process does around its `main`: quiet libraries, plain errors, no orphans."""
 
 import ctypes
+import errno
 import os
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal
 
 from stages.errors import BluePencilError, ParamsError
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+DISK_IS_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # the hub source lifts this for itself, see adapters/checkpoint.py
@@ -36,9 +39,50 @@ def run_stage(main: Callable[[], None]) -> None:
     die_with_parent()
     try:
         main()
-    except BluePencilError as error:
+    except Exception as error:
+        exit_in_words(error)
+        raise
+
+
+def exit_in_words(error: Exception) -> None:
+    """Exit with a message where the user can mend `error`; return where it is a bug, to be raised."""
+    if isinstance(error, BluePencilError):
         print(f"bluepencil: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
+    if is_disk_full(error):
+        what = str(error).splitlines()[0][:200]
+        place = getattr(error, "filename", None) or Path.cwd()
+        print(
+            f"bluepencil: a file could not be written ({what}): the disk is full, or a limit on file size "
+            f"holds; make room for {place} and run again. Nothing that was there before is lost",
+            file=sys.stderr,
+            flush=True,
+        )
+        sys.exit(BluePencilError.exit_code)
+    if isinstance(error, MemoryError) or "not enough memory" in str(error) or "allocate memory" in str(error):
+        print(
+            "bluepencil: this machine has no memory left; end other programs, or lower the batch sizes in "
+            "params.yaml (`bluepencil doctor` says what fits) and run again",
+            file=sys.stderr,
+            flush=True,
+        )
+        sys.exit(BluePencilError.exit_code)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Does this error mean that there was no room for a file?
+
+    Python's says so by its number, safetensors and tokenizers (both Rust) in their text, and torch.save
+    only that its writer failed.
+    """
+    if isinstance(error, OSError):
+        return error.errno in DISK_IS_FULL
+    text = str(error)
+    return (
+        any(f"os error {number}" in text for number in DISK_IS_FULL)
+        or "PytorchStreamWriter" in text
+        or "inline_container.cc" in text
+    )
 
 
 def be_quiet_and_offline() -> None:

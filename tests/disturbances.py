@@ -292,7 +292,10 @@ def read_only_cache(repository: Repository, stage: str | None) -> Seen:
         "DVC_SITE_CACHE_DIR": str(repository.root / ".site"),
     }
     repository.environment, mine = private, repository.environment
-    done = repository.dvc("repro", "--single-item", str(stage), user=NOBODY, group=NOBODY)
+    try:
+        done = repository.dvc("repro", "--single-item", str(stage), user=NOBODY, group=NOBODY)
+    except PermissionError as error:
+        raise CannotRunError(f"another user may not run {sys.executable}") from error
     repository.environment = mine
     for path in folders:
         path.chmod(0o755)

@@ -5,6 +5,7 @@ metrics, and `dvc commit` records all of it in dvc.lock as if it had been.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +17,14 @@ import yaml
 from dvc.repo import Repo
 from peft import LoraConfig, get_peft_model
 
-from stages import gate, generate, report, winrate
+from stages import gate, generate, paths, probe_summary, report, winrate
 from stages.cli.study_open import open_study
 from stages.cli.study_reveal import reveal
 from stages.core.pairs import Prompt, SplitPair
 from stages.io import sha256_file, write_json, write_jsonl
 from stages.study_files import current_study_id
 from tests.decision_factory import ROOT, item_row, make_params, metrics_documents, write, write_plot_tables
+from tests.probe_factory import make_rows
 from tests.study_factory import hand_in, prefers
 from tests.tiny_models import tiny_model, write_tiny_base
 
@@ -176,15 +178,24 @@ def write_data() -> None:
     write(Path("data/blind/items.jsonl"), lines)
     write(Path("data/winrate/prompts.csv"), "prompt_id,score\n")
     write_plot_tables(Path("data"), is_judged=False)
-    stand_ins = ["validate/violations.jsonl", "validate/report.html", "reference/logps.parquet"]
+    stand_ins = [
+        "validate/violations.jsonl",
+        "validate/report.html",
+        "split/report.html",
+        "reference/logps.parquet",
+    ]
     stand_ins += ["train/log.csv", "holdout/margins.jsonl", "mmlu/base.jsonl", "mmlu/policy.jsonl"]
     for name in [*stand_ins, "capability/by_category.csv"]:
         write(Path("data") / name, f"stands in for {name}\n")
+    shutil.copytree(ROOT / "sizes/accelerate", "sizes/accelerate")
 
 
 def write_metrics() -> None:
     for name, document in metrics_documents(winrate={"winrate": PENDING}).items():
         write_json(Path(f"metrics/{name}.json"), document)
+    for model in ("base", "policy"):
+        write_jsonl(paths.probe_rows(model), make_rows())
+    probe_summary.main()
 
 
 def change_yaml(path: str, name: str, value: Any) -> None:

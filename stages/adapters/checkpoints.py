@@ -5,7 +5,6 @@ continued by another run; it is removed once the policy is written. Each checkpo
 the hashes of its files, so one that was cut off or damaged is recognised and never loaded.
 """
 
-import errno
 import fcntl
 import importlib.metadata
 import os
@@ -20,11 +19,11 @@ from stages.errors import InputError, RuntimeCheckError
 from stages.io import dump_json, read_json, sha256_file, write_json
 from stages.params import RuntimeParams, TrainParams
 from stages.progress import say
+from stages.shell import is_disk_full
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
 # What watches a run, and how often it is saved, changes no weight.
 WATCHING = {"save_steps", "chosen_drop_limit", "chosen_drop_window", "max_loss_growth"}
-DISK_IS_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 def run_key(train: TrainParams, runtime: RuntimeParams, *, n_train: int, inputs: list[Path]) -> str:
@@ -71,22 +70,6 @@ def checkpoint_folder(key: str) -> Iterator[Path]:
             ) from error
         shutil.rmtree(folder)
         (root / f"{key}.lock").unlink(missing_ok=True)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Does this error mean that there was no room for a file?
-
-    Python's says so by its number, safetensors and tokenizers (both Rust) in their text, and torch.save
-    only that its writer failed.
-    """
-    if isinstance(error, OSError):
-        return error.errno in DISK_IS_FULL
-    text = str(error)
-    return (
-        any(f"os error {number}" in text for number in DISK_IS_FULL)
-        or "PytorchStreamWriter" in text
-        or "inline_container.cc" in text
-    )
 
 
 def seal_checkpoint(checkpoint: Path, marker: str) -> None:

@@ -1,7 +1,5 @@
 """`bluepencil`: what people type. Stages are run by DVC and take no options."""
 
-import sys
-
 import typer
 
 from stages.cli import data, pipeline, study
@@ -11,8 +9,7 @@ from stages.cli.gate import gate
 from stages.cli.release import release
 from stages.cli.report import report
 from stages.cli.verify import verify
-from stages.errors import BluePencilError
-from stages.shell import be_quiet_and_offline
+from stages.shell import be_quiet_and_offline, exit_in_words
 
 app = typer.Typer(
     name="bluepencil",
@@ -40,6 +37,6 @@ def main() -> None:
     be_quiet_and_offline()
     try:
         app()
-    except BluePencilError as error:
-        print(f"bluepencil: {error}", file=sys.stderr, flush=True)
-        sys.exit(error.exit_code)
+    except Exception as error:
+        exit_in_words(error)
+        raise
