@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.cli import compare as compare_module
+from stages.cli import comparing
 from stages.cli.compare import compare
 from stages.errors import InputError
 from tests.decision_factory import make_params, write
@@ -154,8 +154,8 @@ def test_the_page_is_self_contained_and_draws_every_variant(inside, tmp_path, ca
 
 
 def test_rows_that_are_not_cached_are_said_to_be_missing(inside, monkeypatch, capsys):
-    bare = [one._replace(outs={}) for one in compare_module.list_experiments()]
-    monkeypatch.setattr(compare_module, "list_experiments", lambda: bare)
+    bare = [one._replace(outs={}) for one in comparing.list_experiments()]
+    monkeypatch.setattr(comparing, "list_experiments", lambda: bare)
     compare(["calm", "wild"])
     out = capsys.readouterr().out
     assert out.count("not in the cache") == 2
@@ -163,13 +163,13 @@ def test_rows_that_are_not_cached_are_said_to_be_missing(inside, monkeypatch, ca
 
 
 def test_scores_of_other_held_out_pairs_are_no_looks_at_these(inside):
-    everything = compare_module.list_experiments()
+    everything = comparing.list_experiments()
     chosen = next(one for one in everything if one.name == "calm")
-    assert compare_module.count_all_looks(everything, chosen) == 4
+    assert comparing.count_all_looks(everything, chosen) == 4
     moved = chosen._replace(look=chosen.look._replace(holdout="other pairs"))
     others = [one._replace(look=moved.look) if one.rev == chosen.rev else one for one in everything]
-    assert compare_module.count_all_looks(others, moved) == 1
-    assert compare_module.count_all_looks(others, next(one for one in others if one.name == "wild")) == 4
+    assert comparing.count_all_looks(others, moved) == 1
+    assert comparing.count_all_looks(others, next(one for one in others if one.name == "wild")) == 4
 
 
 def test_what_git_holds_is_what_dvc_says(inside):
@@ -181,7 +181,7 @@ def test_what_git_holds_is_what_dvc_says(inside):
             *states,
             *(row for state in states for group in state.experiments or [] for row in group.revs),
         ]
-    ours = {one.rev: one for one in compare_module.list_experiments()}
+    ours = {one.rev: one for one in comparing.list_experiments()}
     assert {row.rev for row in rows} == set(ours)
     for row in rows:
         one = ours[row.rev]
@@ -202,7 +202,7 @@ def test_a_broken_commit_is_read_as_far_as_it_goes(tmp_path, monkeypatch):
     write(tmp_path / "metrics/accuracy.json", '{"selection": {"accuracy": 0.5}}')
     run("git", "add", "-A")
     run("git", "commit", "-qm", "broken")
-    for one in compare_module.list_experiments():
+    for one in comparing.list_experiments():
         assert (one.params, one.outs, one.look) == ({}, {}, None)
         assert one.metrics == {"metrics/accuracy.json": {"selection": {"accuracy": 0.5}}}
     with pytest.raises(InputError, match="no experiment has scored"):
