@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo repro test browser bench calibrate check format venv lock
+.PHONY: demo repro test browser bench calibrate torture check format venv lock
 
 demo: venv ## the whole pipeline on the built-in model and the sample data
 	$(BIN)/bluepencil repro
@@ -38,6 +38,9 @@ calibrate: venv ## coverage and false-pass rates on thousands of simulated model
 	$(BIN)/python -m benchmarks.calibrate_capability
 	$(BIN)/python -m benchmarks.calibrate_accuracy
 	$(BIN)/python -m benchmarks.calibrate_choice
+
+torture: venv ## kill, starve and confuse every stage of a tiny pipeline; each time the next repro must heal it
+	$(BIN)/python -m tests.torture
 
 check: venv ## lint, types, layers
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from tests.tiny_repository import environment
+from tests.tiny_repository import environment, make_tiny_repository
 
 LONGEST_RUN_S = 1800
 ORPHAN_GRACE_S = 15
@@ -305,6 +305,35 @@ def read_only_cache(repository: Repository, stage: str | None) -> Seen:
         [] if done.returncode and "ermission" in done.stderr else [f"no word of it: {done.stderr[-300:]}"]
     )
     return Seen(done.stderr.strip().splitlines()[-1][:120], problems)
+
+
+def other_surroundings(repository: Repository, _: str | None) -> Seen:
+    """A colleague runs it from nothing: other folder, locale, time zone, hash seed, file mode mask."""
+    colleague = Repository(make_tiny_repository(repository.root.parent / "a folder of a colleague's"))
+    colleague.environment |= {
+        "LC_ALL": "C",
+        "LANG": "tr_TR.UTF-8",
+        "TZ": "Asia/Kathmandu",
+        "PYTHONHASHSEED": "4711",
+        "COLUMNS": "40",
+    }
+    done = colleague.dvc("repro", umask=0o077)
+    if done.returncode:
+        return Seen("", [f"a colleague's repro failed: {done.stderr[-400:]}"])
+    differing = sorted(colleague.differing(repository))
+    return Seen("dvc.lock has the same bytes", [f"dvc.lock differs in {differing}"] if differing else [])
+
+
+def other_threads(repository: Repository, _: str | None) -> Seen:
+    """Two threads instead of one: said, not demanded, because the last bits may differ."""
+    before = repository.lock()
+    done = repository.dvc("exp", "run", "-S", "runtime.n_threads=2")
+    after = repository.lock()
+    repository.dvc("exp", "run", "-S", "runtime.n_threads=1")
+    if done.returncode:
+        return Seen("", [f"with two threads: {done.stderr[-400:]}"])
+    differing = sorted(name for name in before if before[name]["outs"] != after[name]["outs"])  # type: ignore[index]
+    return Seen(f"other bytes with two threads: {', '.join(differing) or 'none'}")
 
 
 def killed_queue_worker(repository: Repository, _: str | None) -> Seen:

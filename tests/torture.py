@@ -69,6 +69,8 @@ def cases(stages: list[str], durations: dict[str, float], *, kills: int, seed: i
     yield Case("file times of 1990 and 2040", None, disturbances.odd_file_times)
     yield Case("read-only cache, another user", "split", disturbances.read_only_cache)
     yield Case("dvc.lock half-written", None, disturbances.truncated_lock)
+    yield Case("a colleague's surroundings", None, disturbances.other_surroundings)
+    yield Case("two threads", None, disturbances.other_threads)
     yield Case("queue worker killed", None, disturbances.killed_queue_worker)
 
 
