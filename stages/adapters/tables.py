@@ -96,7 +96,10 @@ def refuse_unreadable(path: Path) -> None:
     if start.count(b"\0") > len(start) // 8:
         raise InputError(f"{path}: is no text (UTF-16 or binary); save it as UTF-8")
     if not start.strip():
-        raise InputError(f"{path}: is empty")
+        raise InputError(
+            f"{path}: is empty; at least one row is wanted, so put the rows there or name another file in "
+            "params.yaml `data`"
+        )
 
 
 def _read_parquet(path: Path) -> Generator[RawRow, None, None]:
