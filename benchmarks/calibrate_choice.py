@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import norm
 
+from benchmarks.calibrate_capability import replace_table
 from stages.core.variants import interval_after_choosing
 from stages.io import read_text, write_json, write_text
 from stages.progress import track
@@ -60,14 +61,7 @@ def main() -> None:
     ]
     scenarios = [one._asdict() | found._asdict() for one, found in rows]
     write_json(RESULTS, {"n_studies": N_STUDIES, "n_pairs": N_PAIRS, "scenarios": scenarios})
-    write_text(DOCUMENT, replace_table(read_text(DOCUMENT), format_table(rows)))
-
-
-def replace_table(document: str, table: str) -> str:
-    """The document with the table between its two marks; ValueError where a mark is missing."""
-    before, rest = document.split(MARKS[0])
-    _, after = rest.split(MARKS[1])
-    return f"{before}{MARKS[0]}{table}{MARKS[1]}{after}"
+    write_text(DOCUMENT, replace_table(read_text(DOCUMENT), format_table(rows), marks=MARKS))
 
 
 def calibrate(scenario: Scenario, *, n_studies: int, seed: int) -> Coverage:

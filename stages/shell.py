@@ -46,27 +46,29 @@ def run_stage(main: Callable[[], None]) -> None:
 
 def exit_in_words(error: Exception) -> None:
     """Exit with a message where the user can mend `error`; return where it is a bug, to be raised."""
+    message = in_words(error)
+    if message is not None:
+        print(f"bluepencil: {message}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code if isinstance(error, BluePencilError) else BluePencilError.exit_code)
+
+
+def in_words(error: Exception) -> str | None:
+    """What is wrong and how to mend it; None where `error` is a bug."""
     if isinstance(error, BluePencilError):
-        print(f"bluepencil: {error}", file=sys.stderr, flush=True)
-        sys.exit(error.exit_code)
+        return str(error)
     if is_disk_full(error):
         what = str(error).splitlines()[0][:200]
         place = getattr(error, "filename", None) or Path.cwd()
-        print(
-            f"bluepencil: a file could not be written ({what}): the disk is full, or a limit on file size "
-            f"holds; make room for {place} and run again. Nothing that was there before is lost",
-            file=sys.stderr,
-            flush=True,
+        return (
+            f"a file could not be written ({what}): the disk is full, or a limit on file size holds; "
+            f"make room for {place} and run again. Nothing that was there before is lost"
         )
-        sys.exit(BluePencilError.exit_code)
     if isinstance(error, MemoryError) or "not enough memory" in str(error) or "allocate memory" in str(error):
-        print(
-            "bluepencil: this machine has no memory left; end other programs, or lower the batch sizes in "
-            "params.yaml (`bluepencil doctor` says what fits) and run again",
-            file=sys.stderr,
-            flush=True,
+        return (
+            "this machine has no memory left; end other programs, or lower the batch sizes in params.yaml "
+            "(`bluepencil doctor` says what fits) and run again"
         )
-        sys.exit(BluePencilError.exit_code)
+    return None
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.calibrate_capability import replace_table
 from benchmarks.calibrate_choice import (
     MARKS,
     N_PAIRS,
@@ -8,7 +9,6 @@ from benchmarks.calibrate_choice import (
     Scenario,
     calibrate,
     format_table,
-    replace_table,
     simulate_right,
 )
 
@@ -42,5 +42,5 @@ def test_the_table_has_a_row_for_every_scenario() -> None:
     found = calibrate(Scenario(1, 0.68, 0.0, 1), n_studies=5, seed=1)
     table = format_table([(one, found) for one in SCENARIOS])
     assert table.count("\n") == len(SCENARIOS) + 2
-    once = replace_table(f"Before.\n{MARKS[0]}{MARKS[1]}After.\n", table)
-    assert replace_table(once, table) == once == f"Before.\n{MARKS[0]}{table}{MARKS[1]}After.\n"
+    once = replace_table(f"Before.\n{MARKS[0]}{MARKS[1]}After.\n", table, marks=MARKS)
+    assert replace_table(once, table, marks=MARKS) == once == f"Before.\n{MARKS[0]}{table}{MARKS[1]}After.\n"

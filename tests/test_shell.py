@@ -1,0 +1,34 @@
+"""What becomes of an error at the edge of a process."""
+
+import errno
+
+import pytest
+
+from stages.errors import InputError, ReleaseError
+from stages.shell import exit_in_words
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (InputError("pairs.jsonl: is empty"), 2, "bluepencil: pairs.jsonl: is empty"),
+        (ReleaseError("release refused"), 1, "release refused"),
+        (OSError(errno.ENOSPC, "No space left on device", "data/x.json"), 2, "make room for data/x.json"),
+        (OSError(errno.EFBIG, "File too large"), 2, "the disk is full, or a limit on file size"),
+        (MemoryError(), 2, "no memory left"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), 2, "no memory left"),
+    ],
+)
+def test_what_a_user_can_mend_ends_in_words(
+    error: Exception, code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        exit_in_words(error)
+    assert end.value.code == code
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), OSError(errno.ENOENT, "No such file", "x")])
+def test_a_bug_is_left_to_show_its_traceback(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    exit_in_words(error)
+    assert capsys.readouterr().err == ""
