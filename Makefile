@@ -33,6 +33,7 @@ bench: venv ## speed, against the libraries' own ways; writes benchmarks/results
 	$(BIN)/python -m benchmarks.dpo
 	$(BIN)/python -m benchmarks.data_scale
 	$(BIN)/python -m benchmarks.compare_scale
+	$(BIN)/python -m benchmarks.judge_scale
 
 calibrate: venv ## coverage and false-pass rates on thousands of simulated models
 	$(BIN)/python -m benchmarks.calibrate_capability

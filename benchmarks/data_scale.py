@@ -1,18 +1,17 @@
 """How `validate` and `split` grow: writes N invented pairs, runs both stages, prints time and memory.
 
-Run in the repository: python benchmarks/data_scale.py 1000 10000 100000
+Run in the repository: python -m benchmarks.data_scale 1000 10000 100000
 """
 
 import json
 import random
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import yaml
+
+from benchmarks.processes import run_measured
 
 REPOSITORY = Path(__file__).parent.parent
 WORDS = [
@@ -49,15 +48,6 @@ def write_pairs(path: Path, n: int) -> None:
             file.write(json.dumps({**row, "editor": f"e{number % 7}", **last}) + "\n")
 
 
-def run(stage: str, folder: Path) -> str:
-    """Seconds and peak memory of one stage, in its own process."""
-    start = time.monotonic()
-    subprocess.run([sys.executable, "-m", f"stages.{stage}"], cwd=folder, check=True)
-    seconds = time.monotonic() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    return f"{seconds:8.1f} s (peak so far {peak:.2f} GiB)"
-
-
 def main() -> None:
     """One line per size."""
     for n in map(int, sys.argv[1:]):
@@ -71,7 +61,8 @@ def main() -> None:
             params["data"] |= {"pairs": "pairs.jsonl", "prompts": "prompts.jsonl"}
             (folder / "params.yaml").write_text(yaml.safe_dump(params))
             for stage in ("validate", "split"):
-                print(f"{n:>9} {stage:9} {run(stage, folder)}", flush=True)
+                taken = run_measured([sys.executable, "-m", f"stages.{stage}"], cwd=folder)
+                print(f"{n:>9} {stage:9} {taken}", flush=True)
 
 
 if __name__ == "__main__":
