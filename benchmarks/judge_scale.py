@@ -17,6 +17,7 @@ from typing import NamedTuple
 import yaml
 
 from benchmarks.calibrate_capability import SUBJECT_SIZES
+from benchmarks.data_scale import WORDS
 from benchmarks.processes import Taken, run_measured
 from stages import paths
 from stages.core.generation import Generation
@@ -26,20 +27,6 @@ from stages.params import PARAMS_FILE
 
 ROOT = Path(__file__).parent.parent
 N_QUESTIONS = (1_000, 5_000, 14_042)
-WORDS = [
-    "the",
-    "fund",
-    "will",
-    "let",
-    "our",
-    "small",
-    "team",
-    "finish",
-    "what",
-    "forty",
-    "volunteers",
-    "began",
-]
 
 
 class Size(NamedTuple):
