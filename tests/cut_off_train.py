@@ -19,7 +19,7 @@ def main() -> None:
     params = load_params()
     launch.start(Path(params.train.accelerate_config), params.runtime, module="tests.cut_off_train")
 
-    from stages.adapters.dpo import PairTrainer
+    from stages.adapters.pair_trainer import PairTrainer
 
     step = PairTrainer.training_step
 
