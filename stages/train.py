@@ -67,7 +67,6 @@ def main() -> None:
         if launch.is_main_process():
             n_set_aside = len(pairs) - len(rows)
             write_outs(trainer, weights, params, n_pairs=len(rows), n_set_aside=n_set_aside)
-        trainer.accelerator.end_training()
 
 
 def write_outs(

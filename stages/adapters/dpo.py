@@ -9,6 +9,7 @@ import torch
 from transformers import PrinterCallback
 from trl import DPOConfig
 
+from stages.adapters import launch
 from stages.adapters.pair_trainer import PairCollator, PairTrainer
 from stages.adapters.scoring import score_batch
 from stages.adapters.training_watch import Watch
@@ -20,6 +21,9 @@ from stages.params import RuntimeParams, TrainParams
 if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# What one process waits for another: at most while the first hashes a checkpoint of all weights and moments.
+LONGEST_WAIT_SECONDS = 1200
 
 
 def build_trainer(
@@ -34,6 +38,7 @@ def build_trainer(
     """A trainer ready to run; checkpoints go to `checkpoints`."""
     # Trainer logs by report_to and prints by callback; Watch and log.csv say it instead
     os.environ["ACCELERATE_USE_CPU"] = str(runtime.device == "cpu").lower()
+    launch.meet_processes(on_cpu=runtime.device == "cpu", patience_seconds=LONGEST_WAIT_SECONDS)
     config = DPOConfig(
         output_dir=str(checkpoints),
         loss_type=list(train.loss_type),
@@ -62,6 +67,7 @@ def build_trainer(
         logging_steps=train.logging_steps,
         save_steps=train.save_steps,
         save_total_limit=2,
+        ddp_timeout=LONGEST_WAIT_SECONDS,
         ddp_find_unused_parameters=False,  # every trained weight is used in every batch
         report_to="none",
         disable_tqdm=True,
