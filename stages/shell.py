@@ -5,10 +5,11 @@ import errno
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from stages.errors import BluePencilError, ParamsError
 
@@ -37,11 +38,34 @@ def run_stage(main: Callable[[], None]) -> None:
         os.environ["TQDM_DISABLE"] = "1"  # libraries' bars would fill a log; stages.progress writes lines
     warnings.simplefilter("ignore", FutureWarning)  # libraries among themselves; versions are pinned
     die_with_parent()
+    is_one_of_several = "LOCAL_RANK" in os.environ  # torchrun's word to a process that it started
     try:
         main()
     except Exception as error:
+        if is_one_of_several:
+            fail_at_once(error)
         exit_in_words(error)
         raise
+    if is_one_of_several:
+        leave_at_once(0)
+
+
+def fail_at_once(error: Exception) -> NoReturn:
+    """End one of several processes with its message, and so the run: torchrun then ends the others."""
+    message = in_words(error)
+    said = "".join(traceback.format_exception(error)) if message is None else f"bluepencil: {message}"
+    print(said, file=sys.stderr)
+    leave_at_once(1 if message is None else exit_code(error))
+
+
+def leave_at_once(code: int) -> NoReturn:
+    """Leave without Python's good-byes, in which torch may wait for the other processes, even for ever.
+
+    See docs/decisions/0006-processes-leave-at-once.md.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def exit_in_words(error: Exception) -> None:
@@ -49,7 +73,12 @@ def exit_in_words(error: Exception) -> None:
     message = in_words(error)
     if message is not None:
         print(f"bluepencil: {message}", file=sys.stderr, flush=True)
-        sys.exit(error.exit_code if isinstance(error, BluePencilError) else BluePencilError.exit_code)
+        sys.exit(exit_code(error))
+
+
+def exit_code(error: Exception) -> int:
+    """Of a process that ends with `error`'s message."""
+    return error.exit_code if isinstance(error, BluePencilError) else BluePencilError.exit_code
 
 
 def in_words(error: Exception) -> str | None:

@@ -21,7 +21,7 @@ from stages.shell import run_stage
 if TYPE_CHECKING:
     import torch
 
-    from stages.adapters.dpo import PairTrainer
+    from stages.adapters.pair_trainer import PairTrainer
 
 LOGGED = (
     "step", "epoch", "loss", "learning_rate", "grad_norm", "rewards/chosen", "rewards/rejected",
@@ -61,13 +61,12 @@ def main() -> None:
         trainer = dpo.build_trainer(model, tokenizer, rows, train=train, runtime=runtime, checkpoints=folder)
         dpo.check_step_zero(trainer, batch_size=runtime.score_batch_size, tolerance=runtime.margin_tolerance)
         say(f"train: {len(rows)} pairs; before the first step the policy equals the base")
-        resume_from = checkpoints.where_to_resume(folder, dpo.CHECKPOINT_COMPLETE)
+        resume_from = checkpoints.where_to_resume(folder)
         dpo.train_policy(trainer, resume_from=resume_from)
         weights = dpo.gather_weights(trainer)
         if launch.is_main_process():
             n_set_aside = len(pairs) - len(rows)
             write_outs(trainer, weights, params, n_pairs=len(rows), n_set_aside=n_set_aside)
-        trainer.accelerator.end_training()
 
 
 def write_outs(

@@ -19,7 +19,9 @@ def main() -> None:
     params = load_params()
     launch.start(Path(params.train.accelerate_config), params.runtime, module="tests.cut_off_train")
 
-    from stages.adapters.dpo import PairTrainer
+    import torch
+
+    from stages.adapters.pair_trainer import PairTrainer
 
     step = PairTrainer.training_step
 
@@ -34,6 +36,8 @@ def main() -> None:
     except CutOff:
         PairTrainer.training_step = step  # type: ignore[method-assign]
         train.main()
+    # a group ended while DDP still holds it may never end, see docs/decisions/0006-processes-leave-at-once.md
+    assert torch.distributed.is_initialized()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """What becomes of an error at the edge of a process."""
 
 import errno
+import subprocess
+import sys
 
 import pytest
 
@@ -32,3 +34,26 @@ def test_what_a_user_can_mend_ends_in_words(
 def test_a_bug_is_left_to_show_its_traceback(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     exit_in_words(error)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("does", "code", "words"),
+    [
+        ("raise RuntimeCheckError('the loss is nan')", 2, "bluepencil: the loss is nan"),
+        ("raise ValueError('a bug')", 1, "ValueError: a bug"),
+        ("print('all is well', file=sys.stderr)", 0, "all is well"),
+    ],
+)
+def test_one_of_several_processes_leaves_at_once_with_its_message(does: str, code: int, words: str) -> None:
+    program = f"""
+import atexit, os, sys, time
+from stages.errors import RuntimeCheckError
+from stages.shell import run_stage
+os.environ["LOCAL_RANK"] = "1"
+atexit.register(time.sleep, 3600)  # as torch waits, for processes that wait for this one
+def main(): {does}
+run_stage(main)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert words in done.stderr

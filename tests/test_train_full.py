@@ -49,6 +49,7 @@ def test_all_weights_are_trained_saved_and_loaded_by_the_stages_after(
 
 def test_small_steps_are_not_lost_in_bfloat16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stages.adapters import dpo
+    from stages.adapters.pair_trainer import PairTrainer
 
     make_project(
         tmp_path, n_train=4, train={"method": "full", "learning_rate": 1e-6, "num_train_epochs": 1.0}
@@ -64,7 +65,7 @@ def test_small_steps_are_not_lost_in_bfloat16(tmp_path: Path, monkeypatch: pytes
     seen: list[torch.dtype] = []
     run = dpo.train_policy
 
-    def run_and_look(trainer: dpo.PairTrainer, *, resume_from: Path | None) -> None:
+    def run_and_look(trainer: PairTrainer, *, resume_from: Path | None) -> None:
         before = {name: weight.clone().float() for name, weight in trainer.model.named_parameters()}
         run(trainer, resume_from=resume_from)
         seen.append(trainer.model.dtype)

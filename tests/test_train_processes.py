@@ -53,6 +53,26 @@ def test_two_processes_cut_off_and_resumed_have_the_curve_of_one(
 
 
 @pytest.mark.parametrize(
+    ("second_process", "words"),
+    [("fails", "bluepencil: the second process found something wrong"), ("is silent", "Timed out waiting")],
+)
+def test_a_process_that_fails_or_falls_silent_ends_the_run(
+    second_process: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_project(tmp_path, n_train=8)
+    set_train(tmp_path, accelerate_config="sizes/accelerate/two_cpu_processes.yaml", save_steps=1)
+    monkeypatch.chdir(tmp_path)
+    reference.main()
+
+    done = run_module(tmp_path, "tests.one_fails_train", SECOND_PROCESS=second_process)
+
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert not (tmp_path / "models/policy").exists()
+    assert list((tmp_path / "checkpoints").glob("*/checkpoint-1/complete.json"))  # and it can go on
+
+
+@pytest.mark.parametrize(
     ("n_pairs", "n_processes", "repeated"), [(8, 2, 0), (9, 2, 3), (7, 2, 1), (9, 1, 0), (1, 4, 7)]
 )
 def test_pairs_are_read_twice_only_to_fill_the_last_batches(
@@ -67,7 +87,9 @@ def test_the_stage_turns_itself_into_accelerate_launch(monkeypatch: pytest.Monke
     config = CONFIGS / "two_cpu_processes.yaml"
     launch.start(CONFIGS / "one_process.yaml", ON_CPU, module="stages.train")
     assert programs == []
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
     launch.start(config, ON_CPU, module="stages.train")
+    assert os.environ["GLOO_SOCKET_IFNAME"].startswith("lo")  # nothing asks for the host's own address
     assert programs == [
         [
             sys.executable,

@@ -70,12 +70,21 @@ def set_train(project: Path, **changes: Any) -> None:
     write_text(project / "params.yaml", yaml.safe_dump(params))
 
 
-def run_module(project: Path, module: str) -> subprocess.CompletedProcess[str]:
+LONGEST_RUN_SECONDS = 400  # a run that hangs is ended, and the test fails, long before a CI job does
+
+
+def run_module(project: Path, module: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`python -m <module>` in the project."""
     return subprocess.run(
         [sys.executable, "-m", module],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "BLUEPENCIL_CHECKPOINTS": str(project / "checkpoints")},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "BLUEPENCIL_CHECKPOINTS": str(project / "checkpoints"),
+            **environment,
+        },
+        timeout=LONGEST_RUN_SECONDS,
         capture_output=True,
         text=True,
         check=False,

@@ -21,6 +21,7 @@ from stages.params import RuntimeParams, TrainParams
 from stages.progress import say
 from stages.shell import is_disk_full
 
+COMPLETE = "complete.json"  # written last; a checkpoint without it was cut off while saving
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
 # What watches a run, and how often it is saved, changes no weight.
 WATCHING = {"save_steps", "chosen_drop_limit", "chosen_drop_window", "max_loss_growth"}
@@ -72,16 +73,16 @@ def checkpoint_folder(key: str) -> Iterator[Path]:
         (root / f"{key}.lock").unlink(missing_ok=True)
 
 
-def seal_checkpoint(checkpoint: Path, marker: str) -> None:
-    """Write `marker`, last: the hash of every file of a finished checkpoint."""
-    write_json(checkpoint / marker, _hashes(checkpoint, marker))
+def seal_checkpoint(checkpoint: Path) -> None:
+    """Write `COMPLETE`, last: the hash of every file of a finished checkpoint."""
+    write_json(checkpoint / COMPLETE, _hashes(checkpoint))
 
 
-def last_whole_checkpoint(folder: Path, marker: str) -> Path | None:
+def last_whole_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that is as it was sealed; those cut off or damaged are removed, aloud."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
     for checkpoint in found:
-        problem = _what_is_wrong(checkpoint, marker)
+        problem = _what_is_wrong(checkpoint)
         if problem is None:
             return checkpoint
         say(f"train: {checkpoint.name} {problem}; it is removed, and the one before it used, if any")
@@ -89,21 +90,21 @@ def last_whole_checkpoint(folder: Path, marker: str) -> Path | None:
     return None
 
 
-def _what_is_wrong(checkpoint: Path, marker: str) -> str | None:
-    if not (checkpoint / marker).exists():
+def _what_is_wrong(checkpoint: Path) -> str | None:
+    if not (checkpoint / COMPLETE).exists():
         return "was cut off while it was written"
     try:
-        sealed = read_json(checkpoint / marker)
+        sealed = read_json(checkpoint / COMPLETE)
     except InputError:
-        return f"has a damaged {marker}"
-    now = _hashes(checkpoint, marker)
+        return f"has a damaged {COMPLETE}"
+    now = _hashes(checkpoint)
     damaged = sorted(name for name in sealed if now.get(name) != sealed[name])
     return f"is damaged ({', '.join(damaged)} changed since it was written)" if damaged else None
 
 
-def _hashes(checkpoint: Path, marker: str) -> dict[str, str]:
+def _hashes(checkpoint: Path) -> dict[str, str]:
     # with several processes each writes its own rng_state_<rank>.pth, in its own time
-    files = (path for path in sorted(checkpoint.rglob("*")) if path.is_file() and path.name != marker)
+    files = (path for path in sorted(checkpoint.rglob("*")) if path.is_file() and path.name != COMPLETE)
     return {
         path.relative_to(checkpoint).as_posix(): sha256_file(path)
         for path in files
@@ -111,9 +112,9 @@ def _hashes(checkpoint: Path, marker: str) -> dict[str, str]:
     }
 
 
-def where_to_resume(folder: Path, marker: str) -> Path | None:
+def where_to_resume(folder: Path) -> Path | None:
     """`last_whole_checkpoint` as the first process sees it; RuntimeCheckError where another cannot see it."""
-    found = share_from_main(last_whole_checkpoint(folder, marker) if is_main_process() else None)
+    found = share_from_main(last_whole_checkpoint(folder) if is_main_process() else None)
     if found is not None and not found.exists():
         raise RuntimeCheckError(
             f"train: checkpoint {found} is not on this machine; with several machines set "

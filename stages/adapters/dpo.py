@@ -1,222 +1,29 @@
-"""DPO training: TRL's `DPOTrainer`, told what Blue Pencil already knows.
+"""A DPO run from settings to saved weights: build the trainer, check it, run it, save the policy."""
 
-TRL keeps the loop, the losses and the metrics. The subclass hands it token ids that are already
-rendered, reference log-probs that are already computed, shared-prefix rows and batches of similar
-length, and stops at the first number that is not finite.
-"""
-
-import math
 import os
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import torch
-from accelerate import PartialState
-from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback
-from trl import DPOConfig, DPOTrainer
-from trl.trainer.dpo_trainer import DataCollatorForPreference
+from transformers import PrinterCallback
+from trl import DPOConfig
 
-from stages.adapters.checkpoints import seal_checkpoint
+from stages.adapters import launch
+from stages.adapters.pair_trainer import PairCollator, PairTrainer
 from stages.adapters.scoring import score_batch
-from stages.adapters.shared_prefix import add_shared_prefix
-from stages.core.batching import epoch_order, n_repeated_pairs
+from stages.adapters.training_watch import Watch
 from stages.core.reference import ReferenceRow, reference_sums
 from stages.core.rendered import RenderedPair, similar_length_batches
-from stages.core.training_watch import chosen_drops, collapsed, exploded
 from stages.errors import ModelError, RuntimeCheckError
 from stages.params import RuntimeParams, TrainParams
-from stages.progress import say
 
 if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-CHECKPOINT_COMPLETE = "complete.json"  # written last; a checkpoint without it was cut off while saving
-SECONDS_BETWEEN_LINES = 10.0
-
-
-class PairSampler(torch.utils.data.Sampler[int]):
-    """Yields `epoch_order`; Accelerate tells it the epoch, also after a resume."""
-
-    def __init__(self, pairs: Sequence[ReferenceRow], *, batch_size: int, seed: int) -> None:
-        self.names = [pair.pair_id for pair in pairs]
-        self.lengths = [sum(map(len, pair[1:4])) for pair in pairs]
-        self.batch_size = batch_size
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(
-            epoch_order(
-                self.names, self.lengths, batch_size=self.batch_size, seed=self.seed, epoch=self.epoch
-            )
-        )
-
-
-class PairCollator(DataCollatorForPreference):
-    """TRL's collator, and the row number of each pair, so that a bad batch can be named."""
-
-    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Collate one batch."""
-        batch: dict[str, Any] = super().torch_call(examples)
-        batch["row_number"] = torch.tensor([example["row_number"] for example in examples])
-        return batch
-
-
-class PairTrainer(DPOTrainer):
-    """`DPOTrainer` over `ReferenceRow`s."""
-
-    def __init__(
-        self, *args: Any, pairs: Sequence[ReferenceRow], max_loss_growth: float, **kwargs: Any
-    ) -> None:
-        self.pairs = pairs
-        self.max_loss_growth = max_loss_growth
-        self.first_loss: float | None = None
-        self.step_numbers: list[int] = []  # rows of the pairs since the last optimizer step
-        ld_alpha = kwargs["args"].ld_alpha
-        sums = [reference_sums(pair, ld_alpha=ld_alpha) for pair in pairs]
-        columns = {name: [getattr(pair, name) for pair in pairs] for name in ReferenceRow._fields[1:4]}
-        columns["ref_chosen_logps"] = [pair_sums.chosen for pair_sums in sums]
-        columns["ref_rejected_logps"] = [pair_sums.rejected for pair_sums in sums]
-        columns["row_number"] = list(range(len(pairs)))
-        super().__init__(*args, train_dataset=Dataset.from_dict(columns), **kwargs)
-        self.base_dtype: torch.dtype = self.model.dtype
-        model = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
-        add_shared_prefix(model, with_metrics=True)
-
-    def _prepare_dataset(self, dataset: Dataset, *_args: Any, **_kwargs: Any) -> Dataset:
-        return dataset  # rendered and checked by adapters/rendering.py; nothing is dropped or cut
-
-    def _precompute_ref_logps(self, dataset: Dataset, *_args: Any, **_kwargs: Any) -> Dataset:
-        return dataset  # they come from the `reference` stage, matched token by token
-
-    def _get_train_sampler(self, *_args: Any, **_kwargs: Any) -> PairSampler:
-        batch_size = self.args.per_device_train_batch_size
-        return PairSampler(self.pairs, batch_size=batch_size, seed=self.args.seed)
-
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """TRL's loss; RuntimeCheckError naming the batch's pairs where it is not finite, or explodes."""
-        numbers = inputs.pop("row_number").tolist()
-        self.step_numbers += numbers
-        loss = super().compute_loss(model, inputs, *args, **kwargs)
-        value = loss.item()
-        if not math.isfinite(value):
-            self._stop(f"the loss is {value}", numbers)
-        if self.first_loss is None:
-            logged = self.state.log_history  # filled when a run is resumed
-            self.first_loss = logged[0]["loss"] if logged else value
-        if exploded(value, first=self.first_loss, max_growth=self.max_loss_growth):
-            self._stop(
-                f"the loss is {value:.4g}, it began at {self.first_loss:.4g} (train.max_loss_growth)", numbers
-            )
-        return loss
-
-    def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
-        """The norm before clipping, looked at before the weights take the step."""
-        norm = super()._get_grad_norm(*args, **kwargs)
-        numbers, self.step_numbers = self.step_numbers, []
-        # in float16 the scaler meets infinite gradients by design, and leaves such a step out
-        if norm is not None and not self.args.fp16 and not math.isfinite(norm):
-            self._stop(f"the gradient's norm is {float(norm)}", numbers)
-        return norm
-
-    def _stop(self, what: str, numbers: Sequence[int]) -> NoReturn:
-        ids = ", ".join(self.pairs[number].pair_id for number in numbers)
-        raise RuntimeCheckError(
-            f"train: {what} at step {self.state.global_step} on pairs {ids}; "
-            "lower train.learning_rate or train.beta, or use runtime.dtype float32"
-        )
-
-    def create_model_card(self, *_args: Any, **_kwargs: Any) -> None:
-        """The `report` stage writes the card."""
-
-
-class Watch(TrainerCallback):
-    """A progress line with speed and time left, a warning; seals checkpoints that are whole."""
-
-    def __init__(self, pairs: Sequence[ReferenceRow], train: TrainParams) -> None:
-        self.n_pairs = len(pairs)
-        self.mean_tokens = sum(sum(map(len, pair[1:4])) for pair in pairs) / len(pairs)
-        self.mean_chosen = sum(len(pair.chosen_ids) for pair in pairs) / len(pairs)
-        self.train = train
-        self.has_warned = False
-        self.first_step = 0
-        self.start = self.last = 0.0
-
-    def on_train_begin(self, args: Any, state: Any, _control: Any, **_kwargs: Any) -> None:
-        """Start the clock; a resumed run starts above zero."""
-        self.first_step = state.global_step
-        self.start = self.last = time.monotonic()
-        if state.global_step:
-            say(f"train: resumed at step {state.global_step} of {state.max_steps}")
-        repeated = n_repeated_pairs(
-            self.n_pairs, batch_size=args.per_device_train_batch_size, n_processes=args.world_size
-        )
-        if repeated:
-            say(
-                f"train: {repeated} pairs of an epoch's beginning are read again at its end, so that all "
-                f"{args.world_size} processes have as many"
-            )
-
-    def on_log(self, args: Any, state: Any, _control: Any, logs: dict[str, float], **_kwargs: Any) -> None:
-        """Say where training is, and once that the chosen texts are being unlearnt."""
-        self._warn_of_collapse(state)
-        now = time.monotonic()
-        n_steps = state.global_step - self.first_step
-        if (
-            "loss" not in logs
-            or n_steps == 0
-            or (now - self.last < SECONDS_BETWEEN_LINES and state.global_step < state.max_steps)
-        ):
-            return
-        self.last = now
-        per_step = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-        pairs_per_second = n_steps * per_step / (now - self.start)
-        left = (state.max_steps - state.global_step) * (now - self.start) / n_steps
-        say(
-            f"train: step {state.global_step}/{state.max_steps}, loss {logs['loss']:.4f}, "
-            f"margin {logs['rewards/margins']:+.3f}, {pairs_per_second:.2f} pairs/s, "
-            f"{pairs_per_second * self.mean_tokens:.0f} tokens/s, {left:.0f} s left"
-        )
-
-    def on_save(self, args: Any, state: Any, _control: Any, **_kwargs: Any) -> None:
-        """Mark the checkpoint as whole."""
-        PartialState().wait_for_everyone()  # each process writes its own part of a checkpoint
-        if state.is_world_process_zero:
-            seal_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}", CHECKPOINT_COMPLETE)
-
-    def log_rows(self, history: Sequence[dict[str, float]]) -> list[dict[str, float]]:
-        """Log lines of training steps, with `chosen_drop` (nats a token) and `chosen_collapsed` (0, 1)."""
-        steps = [entry for entry in history if "loss" in entry]
-        rewards = [entry["rewards/chosen"] for entry in steps]
-        drops = chosen_drops(rewards, beta=self.train.beta, mean_tokens=self.mean_chosen)
-        fallen = collapsed(drops, limit=self.train.chosen_drop_limit, window=self.train.chosen_drop_window)
-        return [
-            entry | {"chosen_drop": drop, "chosen_collapsed": int(fell)}
-            for entry, drop, fell in zip(steps, drops, fallen, strict=True)
-        ]
-
-    def _warn_of_collapse(self, state: Any) -> None:
-        rows = [] if self.has_warned else self.log_rows(state.log_history)
-        if rows and rows[-1]["chosen_collapsed"]:
-            self.has_warned = True
-            say(
-                f"train: warning: at step {state.global_step} the chosen texts are less likely than under "
-                f"the base by {rows[-1]['chosen_drop']:.2f} nats a token (train.chosen_drop_limit "
-                f"{self.train.chosen_drop_limit}, mean of {self.train.chosen_drop_window} log lines): the "
-                "policy unlearns both texts; raise train.beta, lower train.learning_rate, or add sft to "
-                "train.loss_type"
-            )
+# What one process waits for another: at most while the first hashes a checkpoint of all weights and moments.
+LONGEST_WAIT_SECONDS = 1200
 
 
 def build_trainer(
@@ -231,6 +38,7 @@ def build_trainer(
     """A trainer ready to run; checkpoints go to `checkpoints`."""
     # Trainer logs by report_to and prints by callback; Watch and log.csv say it instead
     os.environ["ACCELERATE_USE_CPU"] = str(runtime.device == "cpu").lower()
+    launch.meet_processes(on_cpu=runtime.device == "cpu", patience_seconds=LONGEST_WAIT_SECONDS)
     config = DPOConfig(
         output_dir=str(checkpoints),
         loss_type=list(train.loss_type),
@@ -259,6 +67,7 @@ def build_trainer(
         logging_steps=train.logging_steps,
         save_steps=train.save_steps,
         save_total_limit=2,
+        ddp_timeout=LONGEST_WAIT_SECONDS,
         ddp_find_unused_parameters=False,  # every trained weight is used in every batch
         report_to="none",
         disable_tqdm=True,

@@ -6,7 +6,9 @@ more than a plain process, this one becomes `accelerate launch --config_file FIL
 
 import importlib.util
 import os
+import socket
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +46,9 @@ def start(config: Path, runtime: RuntimeParams, *, module: str) -> None:
         return
     check_config(config, runtime)
     os.environ.setdefault("OMP_NUM_THREADS", str(runtime.n_threads))
+    if read_config(config).get("num_machines", 1) == 1:
+        # gloo would bind to whatever address the host's name resolves to: slow, or gone while the run lasts
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", _loopback())
     launch = ["-m", "accelerate.commands.launch", "--config_file", str(config), "-m", module]
     os.execv(sys.executable, [sys.executable, *launch])  # noqa: S606 - no shell is wanted
 
@@ -77,6 +82,17 @@ def check_config(path: Path, runtime: RuntimeParams) -> None:
         )
 
 
+def meet_processes(*, on_cpu: bool, patience_seconds: int) -> None:
+    """Join the others on CPUs; one that waits longer than `patience_seconds` for another then fails.
+
+    On GPUs transformers does it, with `ddp_timeout`, which on CPUs it forgets.
+    """
+    if on_cpu and n_processes() > 1:
+        from accelerate import PartialState
+
+        PartialState(cpu=True, timeout=timedelta(seconds=patience_seconds))
+
+
 def share_from_main(value: Value) -> Value:
     """The first process's `value`, in every process."""
     if n_processes() == 1:
@@ -85,6 +101,10 @@ def share_from_main(value: Value) -> Value:
 
     box: list[Any] = broadcast_object_list([value], from_process=0)
     return box[0]  # type: ignore[no-any-return]
+
+
+def _loopback() -> str:
+    return next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
 
 
 def _unknown_keys(config: dict[str, Any]) -> list[str]:

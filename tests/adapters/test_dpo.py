@@ -16,10 +16,8 @@ from trl import DPOConfig, DPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
 from stages.adapters.checkpoint import load_model, load_tokenizer
-from stages.adapters.checkpoints import checkpoint_folder, last_whole_checkpoint, run_key
+from stages.adapters.checkpoints import COMPLETE, checkpoint_folder, last_whole_checkpoint, run_key
 from stages.adapters.dpo import (
-    CHECKPOINT_COMPLETE,
-    PairTrainer,
     build_trainer,
     check_step_zero,
     log_rows,
@@ -27,6 +25,7 @@ from stages.adapters.dpo import (
     save_policy,
     train_policy,
 )
+from stages.adapters.pair_trainer import PairTrainer
 from stages.adapters.scoring import prepare_for_scoring, score_pairs
 from stages.core.reference import ReferenceRow, reference_sums
 from stages.core.rendered import RenderedPair
@@ -303,7 +302,7 @@ def test_a_run_cut_off_and_resumed_gives_the_same_bytes(rows: list[ReferenceRow]
         cut.train()
     (tmp_path / "cut/checkpoint-99").mkdir()  # as if killed while saving
 
-    checkpoint = last_whole_checkpoint(tmp_path / "cut", CHECKPOINT_COMPLETE)
+    checkpoint = last_whole_checkpoint(tmp_path / "cut")
     assert checkpoint == tmp_path / "cut/checkpoint-4"
     assert not (tmp_path / "cut/checkpoint-99").exists()
     resumed = trainer_in(tmp_path / "cut", rows, train)
@@ -328,11 +327,11 @@ def test_a_damaged_checkpoint_is_removed_and_the_one_before_it_used(
     adapter = tmp_path / "checkpoint-8/adapter_model.safetensors"
     adapter.write_bytes(adapter.read_bytes()[:100])
 
-    assert last_whole_checkpoint(tmp_path, CHECKPOINT_COMPLETE) == tmp_path / "checkpoint-6"
+    assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-6"
     assert "checkpoint-8 is damaged (adapter_model.safetensors" in capsys.readouterr().err
 
-    (tmp_path / "checkpoint-6" / CHECKPOINT_COMPLETE).write_text('{"half')
-    assert last_whole_checkpoint(tmp_path, CHECKPOINT_COMPLETE) is None
+    (tmp_path / "checkpoint-6" / COMPLETE).write_text('{"half')
+    assert last_whole_checkpoint(tmp_path) is None
     assert "checkpoint-6 has a damaged" in capsys.readouterr().err
     assert not list(tmp_path.glob("checkpoint-*"))
 
@@ -354,7 +353,7 @@ def test_a_full_disk_is_named_and_loses_nothing(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     with checkpoint_folder("k") as folder:
-        assert last_whole_checkpoint(folder, CHECKPOINT_COMPLETE) is None
+        assert last_whole_checkpoint(folder) is None
         train_policy(trainer_in(folder, rows, train), resume_from=None)
 
 

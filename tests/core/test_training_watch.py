@@ -1,3 +1,6 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from stages.core.training_watch import chosen_drops, collapsed, exploded
 
 
@@ -20,3 +23,13 @@ def test_a_loss_explodes_against_the_first_or_against_one() -> None:
     assert exploded(10.1, first=0.1, max_growth=10.0)
     assert not exploded(400.0, first=50.0, max_growth=10.0)
     assert exploded(501.0, first=50.0, max_growth=10.0)
+
+
+@given(st.lists(st.integers(-8, 8)), st.integers(1, 5))
+def test_the_last_window_alone_says_what_the_whole_log_says(drops: list[int], window: int) -> None:
+    # `Watch` looks at no more; halves are exact, so that no rounding hides a difference
+    halves = [drop / 2 for drop in drops]
+    assert (
+        collapsed(halves, limit=1.0, window=window)[-1:]
+        == collapsed(halves[-window:], limit=1.0, window=window)[-1:]
+    )

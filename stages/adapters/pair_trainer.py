@@ -1,0 +1,124 @@
+"""TRL's `DPOTrainer`, fed with what Blue Pencil already knows.
+
+TRL keeps the loop, the losses and the metrics. The subclass hands it token ids that are already
+rendered, reference log-probs that are already computed, shared-prefix rows and batches of similar
+length, and stops at the first number that is not finite.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+import torch
+from datasets import Dataset
+from trl import DPOTrainer
+from trl.trainer.dpo_trainer import DataCollatorForPreference
+
+from stages.adapters.shared_prefix import add_shared_prefix
+from stages.core.batching import epoch_order
+from stages.core.reference import ReferenceRow, reference_sums
+from stages.core.training_watch import exploded
+from stages.errors import RuntimeCheckError
+
+
+class PairSampler(torch.utils.data.Sampler[int]):
+    """Yields `epoch_order`; Accelerate tells it the epoch, also after a resume."""
+
+    def __init__(self, pairs: Sequence[ReferenceRow], *, batch_size: int, seed: int) -> None:
+        self.names = [pair.pair_id for pair in pairs]
+        self.lengths = [sum(map(len, pair[1:4])) for pair in pairs]
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(
+            epoch_order(
+                self.names, self.lengths, batch_size=self.batch_size, seed=self.seed, epoch=self.epoch
+            )
+        )
+
+
+class PairCollator(DataCollatorForPreference):
+    """TRL's collator, and the row number of each pair, so that a bad batch can be named."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Collate one batch."""
+        batch: dict[str, Any] = super().torch_call(examples)
+        batch["row_number"] = torch.tensor([example["row_number"] for example in examples])
+        return batch
+
+
+class PairTrainer(DPOTrainer):
+    """`DPOTrainer` over `ReferenceRow`s."""
+
+    def __init__(
+        self, *args: Any, pairs: Sequence[ReferenceRow], max_loss_growth: float, **kwargs: Any
+    ) -> None:
+        self.pairs = pairs
+        self.max_loss_growth = max_loss_growth
+        self.first_loss: float | None = None
+        self.step_numbers: list[int] = []  # rows of the pairs since the last optimizer step
+        ld_alpha = kwargs["args"].ld_alpha
+        sums = [reference_sums(pair, ld_alpha=ld_alpha) for pair in pairs]
+        columns = {name: [getattr(pair, name) for pair in pairs] for name in ReferenceRow._fields[1:4]}
+        columns["ref_chosen_logps"] = [pair_sums.chosen for pair_sums in sums]
+        columns["ref_rejected_logps"] = [pair_sums.rejected for pair_sums in sums]
+        columns["row_number"] = list(range(len(pairs)))
+        super().__init__(*args, train_dataset=Dataset.from_dict(columns), **kwargs)
+        self.base_dtype: torch.dtype = self.model.dtype
+        model = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
+        add_shared_prefix(model, with_metrics=True)
+
+    def _prepare_dataset(self, dataset: Dataset, *_args: Any, **_kwargs: Any) -> Dataset:
+        return dataset  # rendered and checked by adapters/rendering.py; nothing is dropped or cut
+
+    def _precompute_ref_logps(self, dataset: Dataset, *_args: Any, **_kwargs: Any) -> Dataset:
+        return dataset  # they come from the `reference` stage, matched token by token
+
+    def _get_train_sampler(self, *_args: Any, **_kwargs: Any) -> PairSampler:
+        batch_size = self.args.per_device_train_batch_size
+        return PairSampler(self.pairs, batch_size=batch_size, seed=self.args.seed)
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """TRL's loss; RuntimeCheckError naming the batch's pairs where it is not finite, or explodes."""
+        numbers = inputs.pop("row_number").tolist()
+        self.step_numbers += numbers
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        value = loss.item()
+        if not math.isfinite(value):
+            self._stop(f"the loss is {value}", numbers)
+        if self.first_loss is None:
+            logged = self.state.log_history  # filled when a run is resumed
+            self.first_loss = logged[0]["loss"] if logged else value
+        if exploded(value, first=self.first_loss, max_growth=self.max_loss_growth):
+            self._stop(
+                f"the loss is {value:.4g}, it began at {self.first_loss:.4g} (train.max_loss_growth)", numbers
+            )
+        return loss
+
+    def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
+        """The norm before clipping, looked at before the weights take the step."""
+        norm = super()._get_grad_norm(*args, **kwargs)
+        numbers, self.step_numbers = self.step_numbers, []
+        # in float16 the scaler meets infinite gradients by design, and leaves such a step out
+        if norm is not None and not self.args.fp16 and not math.isfinite(norm):
+            self._stop(f"the gradient's norm is {float(norm)}", numbers)
+        return norm
+
+    def _stop(self, what: str, numbers: Sequence[int]) -> NoReturn:
+        ids = ", ".join(self.pairs[number].pair_id for number in numbers)
+        raise RuntimeCheckError(
+            f"train: {what} at step {self.state.global_step} on pairs {ids}; "
+            "lower train.learning_rate or train.beta, or use runtime.dtype float32"
+        )
+
+    def create_model_card(self, *_args: Any, **_kwargs: Any) -> None:
+        """The `report` stage writes the card."""
