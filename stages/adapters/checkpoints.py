@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stages.adapters.checkpoint import LOADING_KEYS
 from stages.adapters.launch import is_main_process, n_processes, share_from_main
 from stages.core.hashing import hex_digest
 from stages.errors import InputError, RuntimeCheckError
@@ -23,6 +24,8 @@ from stages.shell import is_disk_full
 
 COMPLETE = "complete.json"  # written last; a checkpoint without it was cut off while saving
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
+# What of `runtime` the policy depends on; the rest only checks that training may start.
+TRAINING_KEYS = LOADING_KEYS | {"max_length", "too_long"}
 # What watches a run, and how often it is saved, changes no weight.
 WATCHING = {"save_steps", "chosen_drop_limit", "chosen_drop_window", "max_loss_growth"}
 
@@ -31,7 +34,7 @@ def run_key(train: TrainParams, runtime: RuntimeParams, *, n_train: int, inputs:
     """Hash of parameters, input files and library versions: equal keys, equal runs."""
     values = {
         "train": train.model_dump(exclude=WATCHING),
-        "runtime": runtime.model_dump(),
+        "runtime": runtime.model_dump(include=TRAINING_KEYS),
         "n_train": n_train,
         "n_processes": n_processes(),
         "inputs": {path.as_posix(): sha256_file(path) for path in inputs},

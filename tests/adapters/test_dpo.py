@@ -371,6 +371,7 @@ def test_the_run_key_depends_on_what_determines_the_run(tmp_path: Path) -> None:
         key(n_train=5),
     }
     assert key(train=PARAMS.train.model_copy(update={"save_steps": 99})) == first
+    assert key(runtime=RUNTIME.model_copy(update={"margin_tolerance": 9.0, "score_batch_size": 3})) == first
     data.write_text("two")
     assert len({first, key(), *changed}) == 5
 
