@@ -1,8 +1,11 @@
 """Training on a tiny model: TRL's numbers, the check before the first step, interruption and resume."""
 
+import fcntl
 import json
+import os
 import re
 import resource
+import time
 from pathlib import Path
 from typing import Any, get_args
 
@@ -389,6 +392,27 @@ def test_checkpoints_stay_after_a_failure_and_go_after_success(
         with pytest.raises(RuntimeCheckError, match="another process"), checkpoint_folder("k"):
             pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_run_left_a_month_ago_is_removed_aloud_unless_it_is_locked_or_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BLUEPENCIL_CHECKPOINTS", str(tmp_path))
+    days_ago = {"0" * 20: 31, "1" * 20: 29, "2" * 20: 31, "3" * 20: 31, "photos": 31, "4" * 20: 31}
+    for name, days in days_ago.items():
+        (tmp_path / name / "checkpoint-5").mkdir(parents=True)
+        (tmp_path / name / "checkpoint-5/optimizer.pt").write_text("moments")
+        for path in [*(tmp_path / name).rglob("*"), tmp_path / name]:
+            os.utime(path, times=(0, time.time() - days * 86400))
+    (tmp_path / ("3" * 20) / "checkpoint-5/optimizer.pt").write_text("saved just now")
+    with (tmp_path / f"{'2' * 20}.lock").open("w") as in_use:
+        fcntl.flock(in_use, fcntl.LOCK_EX)
+        with checkpoint_folder("4" * 20) as folder:
+            assert (folder / "checkpoint-5").exists()  # this very run goes on, however old its checkpoint
+            kept = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+
+    assert kept == {"1" * 20, "2" * 20, "3" * 20, "4" * 20, "photos"}
+    assert "0" * 20 + " is removed: a run left it 31 days ago and never went on" in capsys.readouterr().err
 
 
 def test_a_saved_adapter_scores_as_the_trained_model_did(rows: list[ReferenceRow], tmp_path: Path) -> None:
