@@ -16,6 +16,7 @@ from datasets import Dataset
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 from trl import DPOConfig, DPOTrainer
+from trl.trainer import dpo_trainer
 from trl.trainer.utils import add_fused_lm_head
 
 from stages.adapters.checkpoint import load_model, load_tokenizer
@@ -152,6 +153,17 @@ def test_before_the_first_step_the_policy_is_the_base(rows: list[ReferenceRow], 
     check_step_zero(trainer, batch_size=4, tolerance=1e-4)
     trainer.train()
     assert trainer.state.log_history[0]["loss"] == pytest.approx(0.693147, abs=1e-4)
+
+
+def test_no_weight_is_hashed_for_a_cache_that_is_not_used(
+    rows: list[ReferenceRow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_model: torch.nn.Module) -> str:
+        raise AssertionError("the weights were hashed")
+
+    monkeypatch.setattr("trl.trainer.dpo_trainer.hash_module", refuse)
+    trainer_in(tmp_path, rows, settings())
+    assert dpo_trainer.hash_module is refuse  # stock TRL beside it still does
 
 
 def test_a_reference_of_another_model_stops_the_run(rows: list[ReferenceRow], tmp_path: Path) -> None:
