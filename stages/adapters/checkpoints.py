@@ -8,11 +8,15 @@ the hashes of its files, so one that was cut off or damaged is recognised and ne
 import fcntl
 import importlib.metadata
 import os
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
+from stages.adapters.checkpoint import LOADING_KEYS
 from stages.adapters.launch import is_main_process, n_processes, share_from_main
 from stages.core.hashing import hex_digest
 from stages.errors import InputError, RuntimeCheckError
@@ -22,7 +26,10 @@ from stages.progress import say
 from stages.shell import is_disk_full
 
 COMPLETE = "complete.json"  # written last; a checkpoint without it was cut off while saving
+ABANDONED_AFTER_DAYS = 30
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
+# What of `runtime` the policy depends on; the rest only checks that training may start.
+TRAINING_KEYS = LOADING_KEYS | {"max_length", "too_long"}
 # What watches a run, and how often it is saved, changes no weight.
 WATCHING = {"save_steps", "chosen_drop_limit", "chosen_drop_window", "max_loss_growth"}
 
@@ -31,7 +38,7 @@ def run_key(train: TrainParams, runtime: RuntimeParams, *, n_train: int, inputs:
     """Hash of parameters, input files and library versions: equal keys, equal runs."""
     values = {
         "train": train.model_dump(exclude=WATCHING),
-        "runtime": runtime.model_dump(),
+        "runtime": runtime.model_dump(include=TRAINING_KEYS),
         "n_train": n_train,
         "n_processes": n_processes(),
         "inputs": {path.as_posix(): sha256_file(path) for path in inputs},
@@ -52,13 +59,12 @@ def checkpoint_folder(key: str) -> Iterator[Path]:
     if not is_main_process():  # the first process locks and removes for all
         yield folder
         return
+    remove_abandoned(root, besides=key)
     with (root / f"{key}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _take(lock):
             raise RuntimeCheckError(
                 f"train: another process is training this very run ({folder}); wait for it, or end it"
-            ) from error
+            )
         try:
             yield folder
         except Exception as error:
@@ -71,6 +77,33 @@ def checkpoint_folder(key: str) -> Iterator[Path]:
             ) from error
         shutil.rmtree(folder)
         (root / f"{key}.lock").unlink(missing_ok=True)
+
+
+def remove_abandoned(root: Path, *, besides: str) -> None:
+    """Remove, aloud, what runs left that never ended: no lock is held, no file is newer than 30 days."""
+    for folder in sorted(root.iterdir()):
+        is_a_run = re.fullmatch("[0-9a-f]{20}", folder.name) and folder.is_dir() and not folder.is_symlink()
+        if not is_a_run or folder.name == besides:
+            continue
+        try:
+            newest = max(path.lstat().st_mtime for path in [folder, *folder.rglob("*")])
+        except FileNotFoundError:  # its run ends at this moment
+            continue
+        n_days = (time.time() - newest) / 86400
+        if n_days > ABANDONED_AFTER_DAYS:
+            with (root / f"{folder.name}.lock").open("w") as lock:
+                if _take(lock):
+                    shutil.rmtree(folder)
+                    Path(lock.name).unlink()
+                    say(f"train: {folder} is removed: a run left it {n_days:.0f} days ago and never went on")
+
+
+def _take(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def seal_checkpoint(checkpoint: Path) -> None:

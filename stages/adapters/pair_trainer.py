@@ -7,11 +7,13 @@ length, and stops at the first number that is not finite.
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import torch
 from datasets import Dataset
 from trl import DPOTrainer
+from trl.trainer import dpo_trainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from stages.adapters.shared_prefix import add_shared_prefix
@@ -19,6 +21,17 @@ from stages.core.batching import epoch_order
 from stages.core.reference import ReferenceRow, reference_sums
 from stages.core.training_watch import exploded
 from stages.errors import RuntimeCheckError
+
+
+@contextmanager
+def without_hashing_weights() -> Iterator[None]:
+    """TRL hashes all weights to name a cache that `_precompute_ref_logps` below replaces."""
+    hash_module = dpo_trainer.hash_module
+    dpo_trainer.hash_module = lambda _model: ""
+    try:
+        yield
+    finally:
+        dpo_trainer.hash_module = hash_module
 
 
 class PairSampler(torch.utils.data.Sampler[int]):
@@ -72,7 +85,8 @@ class PairTrainer(DPOTrainer):
         columns["ref_chosen_logps"] = [pair_sums.chosen for pair_sums in sums]
         columns["ref_rejected_logps"] = [pair_sums.rejected for pair_sums in sums]
         columns["row_number"] = list(range(len(pairs)))
-        super().__init__(*args, train_dataset=Dataset.from_dict(columns), **kwargs)
+        with without_hashing_weights():
+            super().__init__(*args, train_dataset=Dataset.from_dict(columns), **kwargs)
         self.base_dtype: torch.dtype = self.model.dtype
         model = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
         add_shared_prefix(model, with_metrics=True)

@@ -1,8 +1,11 @@
 """Training on a tiny model: TRL's numbers, the check before the first step, interruption and resume."""
 
+import fcntl
 import json
+import os
 import re
 import resource
+import time
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +16,7 @@ from datasets import Dataset
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 from trl import DPOConfig, DPOTrainer
+from trl.trainer import dpo_trainer
 from trl.trainer.utils import add_fused_lm_head
 
 from stages.adapters.checkpoint import load_model, load_tokenizer
@@ -149,6 +153,17 @@ def test_before_the_first_step_the_policy_is_the_base(rows: list[ReferenceRow], 
     check_step_zero(trainer, batch_size=4, tolerance=1e-4)
     trainer.train()
     assert trainer.state.log_history[0]["loss"] == pytest.approx(0.693147, abs=1e-4)
+
+
+def test_no_weight_is_hashed_for_a_cache_that_is_not_used(
+    rows: list[ReferenceRow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_model: torch.nn.Module) -> str:
+        raise AssertionError("the weights were hashed")
+
+    monkeypatch.setattr("trl.trainer.dpo_trainer.hash_module", refuse)
+    trainer_in(tmp_path, rows, settings())
+    assert dpo_trainer.hash_module is refuse  # stock TRL beside it still does
 
 
 def test_a_reference_of_another_model_stops_the_run(rows: list[ReferenceRow], tmp_path: Path) -> None:
@@ -371,6 +386,7 @@ def test_the_run_key_depends_on_what_determines_the_run(tmp_path: Path) -> None:
         key(n_train=5),
     }
     assert key(train=PARAMS.train.model_copy(update={"save_steps": 99})) == first
+    assert key(runtime=RUNTIME.model_copy(update={"margin_tolerance": 9.0, "score_batch_size": 3})) == first
     data.write_text("two")
     assert len({first, key(), *changed}) == 5
 
@@ -388,6 +404,27 @@ def test_checkpoints_stay_after_a_failure_and_go_after_success(
         with pytest.raises(RuntimeCheckError, match="another process"), checkpoint_folder("k"):
             pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_run_left_a_month_ago_is_removed_aloud_unless_it_is_locked_or_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BLUEPENCIL_CHECKPOINTS", str(tmp_path))
+    days_ago = {"0" * 20: 31, "1" * 20: 29, "2" * 20: 31, "3" * 20: 31, "photos": 31, "4" * 20: 31}
+    for name, days in days_ago.items():
+        (tmp_path / name / "checkpoint-5").mkdir(parents=True)
+        (tmp_path / name / "checkpoint-5/optimizer.pt").write_text("moments")
+        for path in [*(tmp_path / name).rglob("*"), tmp_path / name]:
+            os.utime(path, times=(0, time.time() - days * 86400))
+    (tmp_path / ("3" * 20) / "checkpoint-5/optimizer.pt").write_text("saved just now")
+    with (tmp_path / f"{'2' * 20}.lock").open("w") as in_use:
+        fcntl.flock(in_use, fcntl.LOCK_EX)
+        with checkpoint_folder("4" * 20) as folder:
+            assert (folder / "checkpoint-5").exists()  # this very run goes on, however old its checkpoint
+            kept = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+
+    assert kept == {"1" * 20, "2" * 20, "3" * 20, "4" * 20, "photos"}
+    assert "0" * 20 + " is removed: a run left it 31 days ago and never went on" in capsys.readouterr().err
 
 
 def test_a_saved_adapter_scores_as_the_trained_model_did(rows: list[ReferenceRow], tmp_path: Path) -> None:
