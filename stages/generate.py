@@ -26,7 +26,7 @@ def main() -> None:
     )
     seeds = [seed(str(settings.seed), prompt.prompt_id) for prompt in prompts]
 
-    from stages.adapters.checkpoint import LOADING_KEYS, load_model, load_tokenizer
+    from stages.adapters.checkpoint import LOADING_KEYS, for_short_texts, load_model, load_tokenizer
     from stages.adapters.generation import generate_completions
     from stages.adapters.rendering import render_prompt
 
@@ -34,7 +34,7 @@ def main() -> None:
     settings_sha256 = hex_digest(dump_json(settings.model_dump()), dump_json(runtime))
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     policy = paths.POLICY_MODEL if model_name == "policy" else None
-    model = load_model(paths.BASE_MODEL, policy, params.runtime)
+    model = load_model(paths.BASE_MODEL, policy, for_short_texts(params.runtime, stage="generate"))
     completions = generate_completions(
         model,
         tokenizer,

@@ -29,13 +29,12 @@ def main() -> None:
     params = load_params()
     questions = choose_questions(load_questions(params.mmlu), params)
 
-    from stages.adapters.checkpoint import load_model, load_tokenizer
+    from stages.adapters.checkpoint import for_short_texts, load_model, load_tokenizer
     from stages.adapters.lm_eval import score_questions, wrap_model
 
     tokenizer = load_tokenizer(paths.BASE_MODEL)
-    model = load_model(
-        paths.BASE_MODEL, paths.POLICY_MODEL if model_name == "policy" else None, params.runtime
-    )
+    policy = paths.POLICY_MODEL if model_name == "policy" else None
+    model = load_model(paths.BASE_MODEL, policy, for_short_texts(params.runtime, stage="mmlu"))
     scores = score_questions(
         wrap_model(model, tokenizer, max_batch_tokens=params.mmlu.max_batch_tokens),
         questions,

@@ -65,7 +65,7 @@ class RuntimeParams(Section):
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16", "float16"]
     quantization: Literal["none", "nf4"]
-    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"]
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2", "flex_attention"]
     n_threads: Count
     max_length: Count
     too_long: Literal["refuse", "set_aside"]
@@ -76,6 +76,14 @@ class RuntimeParams(Section):
     def quantization_has_cuda(self) -> "RuntimeParams":
         if self.quantization == "nf4" and self.device != "cuda":
             raise ValueError("quantization nf4 needs device cuda")
+        return self
+
+    @model_validator(mode="after")
+    def flex_attention_has_cuda(self) -> "RuntimeParams":
+        if self.attn_implementation == "flex_attention" and self.device != "cuda":
+            raise ValueError(
+                "attn_implementation flex_attention needs device cuda: torch trains with it on a GPU only"
+            )
         return self
 
 

@@ -24,11 +24,11 @@ def main() -> None:
     model_name = model_argument(sys.argv)
     params = load_params()
 
-    from stages.adapters.checkpoint import load_model, load_tokenizer
+    from stages.adapters.checkpoint import for_short_texts, load_model, load_tokenizer
 
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     policy = paths.POLICY_MODEL if model_name == "policy" else None
-    model = load_model(paths.BASE_MODEL, policy, params.runtime)
+    model = load_model(paths.BASE_MODEL, policy, for_short_texts(params.runtime, stage="probe"))
 
     from stages.adapters.generation import generate_completions
     from stages.adapters.rendering import render_prompt

@@ -66,6 +66,10 @@ def test_every_key_is_commented() -> None:
         (lambda raw: raw["train"].update(loss_weights=[1, 2]), ["train", "2 loss_weights for 1 loss_type"]),
         (lambda raw: raw["train"].update(method="qlora"), ["qlora", "nf4", "go together"]),
         (lambda raw: raw["runtime"].update(quantization="nf4"), ["nf4 needs device cuda"]),
+        (
+            lambda raw: raw["runtime"].update(attn_implementation="flex_attention"),
+            ["flex_attention needs device cuda"],
+        ),
         (lambda raw: raw["size"].update(n_train="some"), ["size.n_train", "some"]),
         (lambda raw: raw["size"].update(n_train=0), ["size.n_train", "0"]),
         (lambda raw: raw["data"].update(pairs="../pairs.jsonl"), ["data.pairs", "name it absolutely"]),

@@ -9,6 +9,7 @@ from stages.core.base_manifest import MANIFEST
 from stages.errors import ModelError
 from stages.io import read_json, sha256_file
 from stages.params import RuntimeParams
+from stages.progress import say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -69,6 +70,14 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
         model = PeftModel.from_pretrained(model, str(policy), local_files_only=True)
     model.eval()
     return model
+
+
+def for_short_texts(runtime: RuntimeParams, *, stage: str) -> RuntimeParams:
+    """`runtime` for a stage that flex attention would only slow down: with sdpa in its place, aloud."""
+    if runtime.attn_implementation != "flex_attention":
+        return runtime
+    say(f"{stage}: sdpa in place of flex_attention, which is for long rows (reference, train, holdout)")
+    return runtime.model_copy(update={"attn_implementation": "sdpa"})
 
 
 def _check_vocabulary(tokenizer: "PreTrainedTokenizerBase", folder: Path, where: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from stages.adapters.base_model import check_checkpoint
-from stages.adapters.checkpoint import ADAPTER_CONFIG, load_model, load_tokenizer
+from stages.adapters.checkpoint import ADAPTER_CONFIG, for_short_texts, load_model, load_tokenizer
 from stages.adapters.generation import generate_completions
 from stages.adapters.rendering import render_pairs, render_prompt
 from stages.core.base_manifest import MANIFEST
@@ -61,7 +61,7 @@ def collect_logits(
     the judged and the shipped one never share the memory.
     """
     rows = render_pairs(load_tokenizer(base), pairs, max_length=runtime.max_length, too_long=runtime.too_long)
-    model = load_model(base, policy, runtime)
+    model = load_model(base, policy, for_short_texts(runtime, stage="release"))
     logits = []
     with torch.inference_mode():
         for row in rows:
@@ -104,7 +104,7 @@ def regenerate(
 ) -> Regeneration:
     """Write the study's completions again with the shipped model; names the prompts where they differ."""
     tokenizer = load_tokenizer(folder)
-    model = load_model(folder, None, runtime)
+    model = load_model(folder, None, for_short_texts(runtime, stage="release"))
     again = generate_completions(
         model,
         tokenizer,

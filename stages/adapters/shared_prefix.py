@@ -20,14 +20,12 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
 from trl.trainer.utils import FusedCausalLMOutput
 
+from stages.adapters.branch_masks import FLEX_BLOCK, MASKABLE, attention_masks
 from stages.adapters.label_logps import can_score, label_logps
 from stages.progress import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-# Attention classes that take a ready-made mask of any shape.
-MASKABLE = {"sdpa", "eager"}
 
 # Nats a token by which shared rows may differ from two rows: rounding, no more.
 LARGEST_DIFFERENCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
@@ -82,20 +80,14 @@ def share_prefix(input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: 
     )
 
 
-def branch_mask(position_ids: torch.Tensor, branch: torch.Tensor, *, window: int | None) -> torch.Tensor:
-    """(B, 1, L, L), True where a query may look: backwards, in its own branch or the prompt, within `window`.
-
-    Distance is counted in positions, not in places of the row, so a sliding window means what it meant in
-    TRL's layout. Padding looks at itself, lest a softmax over nothing be NaN.
-    """
-    order = torch.arange(branch.shape[1], device=branch.device)
-    backwards = order[:, None] >= order[None, :]
-    same = (branch[:, None, :] == branch[:, :, None]) | (branch[:, None, :] == 0)
-    allowed = backwards & same & (branch[:, :, None] >= 0) & (branch[:, None, :] >= 0)
-    if window is not None:
-        allowed &= position_ids[:, :, None] - position_ids[:, None, :] < window
-    allowed |= torch.eye(branch.shape[1], dtype=torch.bool, device=branch.device)
-    return allowed[:, None]
+def pad_to_blocks(rows: SharedRows) -> SharedRows:
+    """The same rows, padded to whole blocks of flex attention, so that it meets few different lengths."""
+    ends = (0, -rows.branch.shape[1] % FLEX_BLOCK)
+    return rows._replace(
+        input_ids=torch.nn.functional.pad(rows.input_ids, ends),
+        position_ids=torch.nn.functional.pad(rows.position_ids, ends),
+        branch=torch.nn.functional.pad(rows.branch, ends, value=-1),
+    )
 
 
 def add_shared_prefix(model: PreTrainedModel, *, with_metrics: bool) -> bool:
@@ -130,9 +122,11 @@ def _shared_forward(fused_forward: "Callable[..., Any]", with_metrics: bool) -> 
         if input_ids is None or attention_mask is None or labels is None:
             raise TypeError("a fused call needs input_ids, attention_mask and labels")
         rows = share_prefix(input_ids, attention_mask, labels)
+        if self.config.get_text_config()._attn_implementation == "flex_attention":
+            rows = pad_to_blocks(rows)
         call = kwargs | {
             "input_ids": rows.input_ids,
-            "attention_mask": _masks(self, rows),
+            "attention_mask": attention_masks(self, rows.position_ids, rows.branch),
             "position_ids": rows.position_ids,
         }
         if can_score(self):
@@ -216,27 +210,6 @@ def why_not(model: PreTrainedModel) -> str | None:
     if hasattr(config, "output_router_logits"):
         return "a mixture of experts balances its load over rows"
     return None
-
-
-def _masks(model: PreTrainedModel, rows: SharedRows) -> Any:
-    config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None)
-    full = _as_attention_wants(model, branch_mask(rows.position_ids, rows.branch, window=None))
-    layer_types = set(getattr(config, "layer_types", None) or ())
-    if window is None or layer_types == {"full_attention"}:
-        return full
-    sliding = _as_attention_wants(model, branch_mask(rows.position_ids, rows.branch, window=window))
-    if layer_types > {"sliding_attention"}:  # a mixed model picks by the layer's type
-        return {"full_attention": full, "sliding_attention": sliding}
-    return sliding
-
-
-def _as_attention_wants(model: PreTrainedModel, mask: torch.Tensor) -> torch.Tensor:
-    if mask.device.type != "cpu" and model.config.get_text_config()._attn_implementation == "sdpa":
-        return mask
-    # on a CPU, sdpa would turn a boolean mask into this one in every layer, and keep them all for backward
-    additive = torch.zeros(mask.shape, dtype=model.dtype, device=mask.device)
-    return additive.masked_fill(~mask, torch.finfo(model.dtype).min)
 
 
 def _scatter(values: torch.Tensor, target: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:

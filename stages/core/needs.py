@@ -12,7 +12,8 @@ Method = Literal["lora", "qlora", "full"]
 Shards = Literal["none", "moments", "all"]
 
 # What a process holds beside tensors: interpreter, libraries and, on a GPU, the CUDA context.
-BASE_BYTES = {"cpu": 1.2e9, "cuda": 1.0e9}
+# CPU: `reference` of the built-in model took 0.63 GiB more than its weights, whatever its batch.
+BASE_BYTES = {"cpu": 0.7e9, "cuda": 1.0e9}
 # QLoRA (Dettmers et al. 2023, section 3): 4 bits and, double quantisation, 0.127 bits of constants a weight.
 NF4_BYTES = (4 + 0.127) / 8
 # Kept for the backward pass, in elements a token and layer, counted with torch's saved_tensors_hooks on Llama
@@ -21,8 +22,11 @@ NF4_BYTES = (4 + 0.127) / 8
 KEPT_HIDDEN, KEPT_QUERY, KEPT_KEY, KEPT_INTERMEDIATE = {4: 6.0, 2: 10.0}, 4.0, 2.0, 4.0
 # Gaps between what is freed and what is asked for next; batches differ in length.
 FRAGMENTATION = 1.15
-# float32 copies of the labelled tokens' log-probs over the vocabulary. CPU: fitted to two runs of the
-# built-in model. CUDA: the fused kernel works in tiles; half a copy is a careful guess.
+# A frozen float32 head on a CPU works on this many bytes of logits at a time (adapters/label_logps.py), and
+# keeps some rows of the hidden width a label: states, their softmax means, the gradient's direction.
+TILE_BYTES, TILES, ROWS_PER_LABEL = 4 * 2**23, 2, 4
+# Any other head: float32 copies of the labelled tokens' log-probs over the vocabulary. CPU: fitted to two
+# runs of the built-in model. CUDA: the fused kernel works in tiles; half a copy is a careful guess.
 HEAD_COPIES = {"cpu": 6.0, "cuda": 0.5}
 # Share of the measured matmul rate that a stage reaches. CPU: runs of the built-in model lie within a factor
 # of two of 1. CUDA: what training is built to reach, not measured; generation is bound by memory instead.
@@ -137,8 +141,20 @@ def training_bytes(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
     kept = tokens * shape.n_layers * layer
     if plan.checkpointing:  # each layer's input, and one layer at a time in full (Chen et al. 2016)
         kept = tokens * (shape.n_layers * shape.hidden * plan.element_bytes + layer)
-    head = HEAD_COPIES[plan.device] * plan.train_batch * lengths.longest_labels * shape.vocabulary * 4
+    is_tiled = _is_head_tiled(plan) and plan.method != "full"
+    head = head_bytes(plan, shape, plan.train_batch * lengths.longest_labels, is_tiled=is_tiled)
     return BASE_BYTES[plan.device] + _state_bytes(plan, shape) + FRAGMENTATION * kept + head
+
+
+def head_bytes(plan: Plan, shape: ModelShape, n_labels: float, *, is_tiled: bool) -> float:
+    """What the LM head takes for a batch of `n_labels`, in a training step."""
+    if is_tiled:
+        return TILES * TILE_BYTES + ROWS_PER_LABEL * n_labels * shape.hidden * 4
+    return HEAD_COPIES[plan.device] * n_labels * shape.vocabulary * 4
+
+
+def _is_head_tiled(plan: Plan) -> bool:
+    return plan.device == "cpu" and plan.element_bytes == 4
 
 
 def _state_bytes(plan: Plan, shape: ModelShape) -> float:
@@ -164,7 +180,9 @@ def scoring_bytes(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
     """Peak of `reference` and `holdout`: one layer's products of the longest batch, and the head."""
     tokens = plan.score_batch * lengths.longest_row
     layer = tokens * (4 * shape.hidden + 3 * shape.intermediate) * plan.element_bytes
-    head = plan.score_batch * lengths.longest_labels * shape.vocabulary * 4 * 0.5 * HEAD_COPIES[plan.device]
+    n_labels = plan.score_batch * lengths.longest_labels
+    is_tiled = _is_head_tiled(plan)
+    head = head_bytes(plan, shape, n_labels, is_tiled=is_tiled) * (1.0 if is_tiled else 0.5)  # no gradient
     return BASE_BYTES[plan.device] + weight_bytes(plan, shape) + layer + head
 
 

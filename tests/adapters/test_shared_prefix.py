@@ -1,13 +1,21 @@
 """The shared-prefix row against its definition: TRL's own two rows a pair."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
+from torch.nn.attention import flex_attention
+from torch.nn.functional import logsigmoid
 from transformers import AutoModelForCausalLM, MambaConfig
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import add_fused_lm_head
 
+from stages.adapters.branch_masks import block_mask, branch_mask
+from stages.adapters.checkpoint import for_short_texts
 from stages.adapters.label_logps import can_score, label_logps
-from stages.adapters.shared_prefix import add_shared_prefix, branch_mask, share_prefix, why_not
+from stages.adapters.shared_prefix import add_shared_prefix, share_prefix, why_not
+from stages.params import load_params
 from tests.tiny_models import CONFIGS, made_up_pairs, tiny_model
 
 OUTPUTS = ("log_probs", "entropy", "mean_logits", "is_top1")
@@ -38,6 +46,71 @@ def test_log_probs_and_gradients_equal_two_rows_a_pair(name: str, attention: str
     for (label, one), (_, other) in zip(stock.named_parameters(), shared.named_parameters(), strict=True):
         assert one.grad is not None, label
         torch.testing.assert_close(other.grad, one.grad, atol=2e-3, rtol=1e-4)
+
+
+@pytest.fixture
+def flex_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Flex attention without its kernels: torch's own slow definition, which has a backward pass here too."""
+    monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+def dpo_loss(log_probs: torch.Tensor) -> torch.Tensor:
+    """Sigmoid loss with beta 0.1 against a reference of zeros: rows are all chosen, then all rejected."""
+    chosen, rejected = log_probs.sum(dim=1).chunk(2)
+    return -logsigmoid(0.1 * (chosen - rejected)).mean()
+
+
+@pytest.mark.usefixtures("flex_on_a_cpu")
+@pytest.mark.filterwarnings(
+    "ignore:flex_attention called without torch.compile:UserWarning",  # as is meant here
+    "ignore:_compile flag on create_block_mask:DeprecationWarning",  # transformers 5.23 sets it for its own rows
+    "ignore:`torch.jit.script_method` is deprecated:DeprecationWarning",  # torch among itself
+)
+@pytest.mark.parametrize("name", CONFIGS)
+def test_flex_attention_has_the_loss_log_probs_and_gradients_of_sdpa(name: str) -> None:
+    plain, flex = tiny_model(name, attention="sdpa"), tiny_model(name, attention="flex_attention")
+    for model in (plain, flex):
+        add_fused_lm_head(model, outputs=OUTPUTS)
+        assert add_shared_prefix(model, with_metrics=True)
+
+    expected, came = run(plain), run(flex)
+
+    for output in OUTPUTS:
+        torch.testing.assert_close(came[output], expected[output], atol=1e-4, rtol=0)
+    loss = dpo_loss(expected["log_probs"])
+    flex_loss = dpo_loss(came["log_probs"])
+    torch.testing.assert_close(flex_loss, loss, atol=1e-4, rtol=0)
+    loss.backward()
+    flex_loss.backward()
+    for (label, one), (_, other) in zip(plain.named_parameters(), flex.named_parameters(), strict=True):
+        assert one.grad is not None, label
+        torch.testing.assert_close(other.grad, one.grad, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("window", [None, 3])
+def test_the_rule_of_the_blocks_is_the_mask(window: int | None) -> None:
+    generator = torch.Generator().manual_seed(0)
+    branch = torch.randint(-1, 3, (3, 256), generator=generator)
+    position_ids = torch.randint(0, 9, (3, 256), generator=generator)
+
+    blocks = block_mask(position_ids, branch, window=window)
+
+    told = flex_attention.create_mask(blocks.mask_mod, 3, 1, 256, 256, device="cpu")
+    assert torch.equal(told, branch_mask(position_ids, branch, window=window))
+    assert blocks.BLOCK_SIZE == (128, 128)
+
+
+def test_stages_of_short_texts_use_sdpa_in_place_of_flex_and_say_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runtime = load_params(Path(__file__).parent.parent.parent / "params.yaml").runtime
+    assert for_short_texts(runtime, stage="mmlu") is runtime
+    assert capsys.readouterr().err == ""
+    long = runtime.model_copy(update={"device": "cuda", "attn_implementation": "flex_attention"})
+    assert for_short_texts(long, stage="mmlu").attn_implementation == "sdpa"
+    assert "mmlu: sdpa in place of flex_attention" in capsys.readouterr().err
 
 
 def test_a_window_shorter_than_the_row_changes_the_answer() -> None:
