@@ -4,12 +4,12 @@ Equal content gives equal bytes: sorted keys, UTF-8, no NaN, a newline at the en
 Every file is written beside its place and renamed, so nobody ever reads half of one.
 """
 
-import csv
 import glob
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,14 +18,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from stages.core.csv_cells import format_table
+from stages.core.json_text import parse_json
+from stages.core.yaml_text import show
 from stages.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 Row = TypeVar("Row", bound=BaseModel)
 
 N_ERRORS_SHOWN = 5
+MAX_GROWTH = 100  # text and numbers compress to a tenth, hardly ever to a hundredth
+SMALL_BYTES = 16 * 2**20
+WAY_OUT = "restore it (git, `dvc checkout`) or write it again (`dvc repro` where a stage makes it)"
 
 
 def dump_json(value: object, *, indent: int | None = None) -> str:
@@ -112,11 +119,8 @@ def write_jsonl(path: Path, rows: Iterable[BaseModel | Mapping[str, Any]]) -> No
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV table that DVC can plot."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    """Write a CSV table that DVC can plot, with no cell that a spreadsheet would compute."""
+    write_text(path, format_table(header, rows))
 
 
 def write_parquet(path: Path, table: "pa.Table") -> None:
@@ -134,16 +138,32 @@ def read_parquet(path: Path) -> "pa.Table":
 
     _must_be_file(path)
     try:
+        refuse_parquet_bomb(path, pq.read_metadata(path))
         return pq.read_table(path)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable Parquet file ({error}); build it again") from error
+
+
+def refuse_parquet_bomb(path: Path, metadata: "pq.FileMetaData") -> None:
+    """InputError for a small file that says it grows hugely: reading it would take all memory."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    grown = sum(max(chunk.total_uncompressed_size, chunk.num_values) for chunk in chunks)
+    if grown > max(MAX_GROWTH * path.stat().st_size, SMALL_BYTES):
+        raise InputError(
+            f"{path}: {path.stat().st_size:,} bytes would grow to more than {grown:,}, over {MAX_GROWTH} "
+            "times as much; check where it comes from"
+        )
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read one JSON object; InputError where it is missing, broken or no object."""
-    value = _parse(read_text(path), str(path))
+    try:
+        value = parse_json(read_text(path))
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({error}); {WAY_OUT}") from error
     if not isinstance(value, dict):
-        raise InputError(f"{path}: a JSON object was expected, came {type(value).__name__}")
+        raise InputError(f"{path}: a JSON object was expected, came {type(value).__name__}; {WAY_OUT}")
     return value
 
 
@@ -152,7 +172,7 @@ def read_record(path: Path, model: type[Row]) -> Row:
     try:
         return model.model_validate(read_json(path))
     except ValidationError as error:
-        raise InputError(f"{path}: {_first_problem(error)}") from error
+        raise InputError(f"{path}: {first_problem(error)}; {WAY_OUT}") from error
 
 
 def read_jsonl(path: Path, model: type[Row]) -> list[Row]:
@@ -163,14 +183,15 @@ def read_jsonl(path: Path, model: type[Row]) -> list[Row]:
         if not line.strip():
             continue
         try:
-            rows.append(model.model_validate(_parse(line, f"line {number}")))
+            rows.append(model.model_validate(parse_json(line)))
         except ValidationError as error:
-            problems.append(f"line {number}: {_first_problem(error)}")
-        except InputError as error:
-            problems.append(str(error))
+            problems.append(f"line {number}: {first_problem(error)}")
+        except ValueError as error:
+            problems.append(f"line {number}: not valid JSON ({error})")
     if problems:
-        shown = "\n  ".join(problems[:N_ERRORS_SHOWN])
-        raise InputError(f"{path}: {len(problems)} lines do not fit {model.__name__}\n  {shown}")
+        shown = "\n  ".join([*problems[:N_ERRORS_SHOWN], WAY_OUT])
+        lines = "a line does" if len(problems) == 1 else f"{len(problems)} lines do"
+        raise InputError(f"{path}: {lines} not fit {model.__name__}\n  {shown}")
     return rows
 
 
@@ -179,36 +200,36 @@ def read_text(path: Path) -> str:
     _must_be_file(path)
     try:
         return path.read_text(encoding="utf-8")
-    except (UnicodeDecodeError, PermissionError) as error:
-        raise InputError(f"{path}: not readable as UTF-8 text ({error})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not readable as UTF-8 text ({error}); save it as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
 
 
 def _must_be_file(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, a file was expected")
-    if not path.exists():
-        raise InputError(f"{path}: no such file; check the path, or run `dvc repro` if a stage makes it")
-
-
-def _parse(text: str, place: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{place}: not valid JSON ({error})") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number")
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(
+            f"{path}: no such file; check the path, or run `dvc repro` if a stage makes it"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path}: is a folder, a file was expected; check the path")
+    if not stat.S_ISREG(mode):  # to open a pipe would wait for ever
+        raise InputError(f"{path}: is a pipe or a device, a file was expected; save it as a file first")
 
 
 def _plain(value: Mapping[str, Any] | BaseModel) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """The first key that does not fit, the rule and what came."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "the row"
-    return f"{place}: {first['msg']}, came {first['input']!r:.80}"
+    return f"{place}: {first['msg'].removeprefix('Value error, ')}, came {show(first['input'])}"
 
 
 def _umask() -> int:

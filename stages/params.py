@@ -9,12 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from stages.core.record import ShortName
+from stages.core.yaml_text import parse_yaml, show
 from stages.errors import ParamsError
 
 PARAMS_FILE = Path("params.yaml")
+RESTORE = "restore it with `git checkout params.yaml`"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -22,7 +24,6 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
 AllOrCount = Literal["all"] | Count
-ShortName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 
 def refuse_relative_path_outside(path: str) -> str:
@@ -334,14 +335,18 @@ def exact(share: float) -> Fraction:
 
 def load_params(path: Path = PARAMS_FILE) -> Params:
     """Read and check all of `params.yaml`; ParamsError lists every broken rule at once."""
+    if path.exists() and not path.is_file():
+        raise ParamsError(f"{path}: is a folder, a pipe or a device, a file was expected; {RESTORE}")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ParamsError(f"{path}: no such file; run in the repository's top folder") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: not readable as YAML: {error}") from error
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}); {RESTORE}") from error
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise ParamsError(f"{path}: not readable as YAML: {error}\n  mend it, or {RESTORE}") from error
     if not isinstance(raw, dict):
-        raise ParamsError(f"{path}: a mapping of sections was expected, came {type(raw).__name__}")
+        raise ParamsError(f"{path}: a mapping of sections was expected, came {show(raw)}; {RESTORE}")
     return parse_params(raw, place=str(path))
 
 
@@ -362,5 +367,5 @@ def _describe(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return f"{place}: is no known key; correct its spelling or remove it"
     message = problem["msg"].removeprefix("Value error, ")
-    came = "" if isinstance(problem["input"], dict | BaseModel) else f", came {problem['input']!r:.80}"
+    came = "" if isinstance(problem["input"], dict | BaseModel) else f", came {show(problem['input'])}"
     return f"{place}: {message}{came}"

@@ -4,6 +4,7 @@ Reads the metrics, the verdicts, the judgeable items, the plot tables and the ba
 reports/founder.html and reports/model_card.md. Decides nothing: it only says it.
 """
 
+from fractions import Fraction
 from typing import NamedTuple
 
 from stages import paths
@@ -114,9 +115,7 @@ def read_findings() -> Findings:
         gates=gates,
         measures=measures,
         scope=gather_scope(documents, measures, read_plan(params), synthetic_items=synthetic_items),
-        excerpts=choose_excerpts(
-            items, parse_scores(read_text(PROMPT_SCORES)) if is_usable(gates.winrate) else {}
-        ),
+        excerpts=choose_excerpts(items, read_scores() if is_usable(gates.winrate) else {}),
         appendix=read_appendix(params, gates),
         base=read_record(paths.BASE_MODEL / MANIFEST, BaseManifest),
     )
@@ -128,6 +127,14 @@ def read_gates() -> StoredGates:
         return parse_gates(read_json(paths.GATE_METRICS))
     except ValueError as error:
         raise InputError(f"{paths.GATE_METRICS}: {error}; run `dvc repro gate`") from error
+
+
+def read_scores() -> dict[str, Fraction]:
+    """Each prompt's mean score; InputError where the table is not what `winrate` writes."""
+    try:
+        return parse_scores(read_text(PROMPT_SCORES))
+    except ValueError as error:
+        raise InputError(f"{PROMPT_SCORES}: cannot be read ({error}); run `dvc repro winrate`") from error
 
 
 def read_appendix(params: Params, gates: StoredGates) -> Appendix:

@@ -40,7 +40,7 @@ def main() -> None:
     params = load_params()
     pairs = RowFile(paths.VALIDATED_PAIRS, PreferencePair)
     prompts = read_jsonl(paths.VALIDATED_PROMPTS, Prompt)
-    refuse_unfit_data(read_json(paths.VALIDATE_METRICS)["validate"])
+    refuse_unfit_data(read_json(paths.VALIDATE_METRICS).get("validate"))
     refuse_missing_prompts(len(prompts), params.generate.n_prompts)
 
     facts, texts = read_facts(pairs, prompts)
@@ -109,12 +109,16 @@ def prove(prompts: list[Prompt], *, similarity: float) -> Overlaps:
     return count_overlaps(parts, prompts, similarity=similarity)
 
 
-def refuse_unfit_data(validated: dict[str, object]) -> None:
-    """InputError where an error-level rule was broken more often than allowed."""
-    if validated["ok"] is not True:
+def refuse_unfit_data(validated: object) -> None:
+    """InputError where an error-level rule was broken more often than allowed, or nobody knows."""
+    if not isinstance(validated, dict) or not isinstance(validated.get("ok"), bool):
         raise InputError(
-            f"{paths.VALIDATE_METRICS}: the pairs are unfit to learn from: {validated['broken']} broken more "
-            f"often than allowed; {paths.DATA_REPORT} shows where, {paths.VIOLATIONS} lists every row. "
+            f"{paths.VALIDATE_METRICS}: has no verdict `validate.ok`; run `dvc repro -f validate`"
+        )
+    if not validated["ok"]:
+        raise InputError(
+            f"{paths.VALIDATE_METRICS}: the pairs are unfit to learn from: {validated.get('broken')} broken "
+            f"more often than allowed; {paths.DATA_REPORT} shows where, {paths.VIOLATIONS} lists every row. "
             "Mend the data, or allow more in params.yaml `validate.rules`"
         )
 

@@ -6,18 +6,16 @@ data/ballots/<study_id>/     one JSON file per editor, receipts.json
 <secret_path>/<study_id>     the custodian's secret, mode 0600, in neither git nor DVC
 """
 
-import json
-import re
 from pathlib import Path
-from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from stages import paths
+from stages.core.json_text import parse_json
 from stages.core.prereg import Prereg
-from stages.core.seal import REHEARSAL, study_id_of
+from stages.core.seal import REHEARSAL, STUDY_ID, study_id_of
 from stages.core.verify import StudyFiles
+from stages.core.yaml_text import parse_yaml
 from stages.errors import StudyError
 from stages.io import read_json
 
@@ -44,6 +42,15 @@ def ballots_folder(study_id: str) -> Path:
     return paths.BALLOTS / study_id
 
 
+def refuse_no_id(study_id: str) -> None:
+    """StudyError for what names no study: it would be looked up as a path."""
+    if not STUDY_ID.fullmatch(study_id):
+        raise StudyError(
+            f"{study_id!r} is no study's id: 12 hex digits, `{REHEARSAL}` before a rehearsal's; "
+            f"the folders in {paths.STUDY}/ are named by them"
+        )
+
+
 def current_study_id() -> str:
     """The id of the study of the current items; StudyError where there are no items yet."""
     items = read_bytes(paths.BLIND_ITEMS)
@@ -62,11 +69,11 @@ def read_study(study_id: str) -> StudyFiles:
 def _continued(commitment: bytes | None) -> str:
     """The id of the study that this commitment continues, "" where it continues none or is unreadable."""
     try:
-        value = json.loads(commitment or b"{}")
+        value = parse_json((commitment or b"{}").decode())
     except ValueError:
         return ""
     first = value.get("continues", "") if isinstance(value, dict) else ""
-    return first if isinstance(first, str) and re.fullmatch(r"(rehearsal-)?[0-9a-f]{12}", first) else ""
+    return first if isinstance(first, str) and STUDY_ID.fullmatch(first) else ""
 
 
 def _read_one(study_id: str) -> StudyFiles:
@@ -78,10 +85,10 @@ def _read_one(study_id: str) -> StudyFiles:
         commitment=read_bytes(folder / COMMITMENT),
         prereg=prereg,
         table=read_bytes(folder / TABLE),
-        pages={path.name: path.read_bytes() for path in sorted(folder.glob("*.html"))},
+        pages={path.name: read_bytes(path) or b"" for path in sorted(folder.glob("*.html"))},
         key=read_bytes(folder / KEY),
         reveal=read_bytes(folder / REVEAL),
-        ballots={path.name: path.read_bytes() for path in ballot_files(study_id)},
+        ballots={path.name: read_bytes(path) or b"" for path in ballot_files(study_id)},
         receipts=read_receipts(study_id),
         items=read_bytes(paths.BLIND_ITEMS) if is_current else None,
         generations={model: data for model, data in models.items() if data is not None} if is_current else {},
@@ -123,15 +130,17 @@ def parse_prereg(data: bytes | None) -> Prereg | None:
     if data is None:
         return None
     try:
-        value: Any = yaml.safe_load(data)
-        return Prereg.model_validate(value)
-    except (yaml.YAMLError, ValidationError, UnicodeDecodeError):
+        return Prereg.model_validate(parse_yaml(data.decode()))
+    except ValueError:  # ValidationError and UnicodeDecodeError are two
         return None
 
 
 def read_bytes(path: Path) -> bytes | None:
-    """A file's bytes, or None where there is none."""
-    return path.read_bytes() if path.is_file() else None
+    """A file's bytes, or None where there is none: a folder or a pipe is none."""
+    try:
+        return path.read_bytes() if path.is_file() else None
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
 
 
 def _items_id() -> str | None:

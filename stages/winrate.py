@@ -8,6 +8,7 @@ from stages import paths
 from stages.core.items import BlindItem
 from stages.core.seal import REHEARSAL
 from stages.core.winrate_summary import Tables, summarise
+from stages.errors import InputError
 from stages.io import read_jsonl, replacing_folder, write_csv, write_json
 from stages.params import load_params
 from stages.progress import say
@@ -18,7 +19,7 @@ from stages.study_files import current_study_id, read_study_if_open
 def main() -> None:
     """Summarise the current study and write it; pending and invalid are results, not errors."""
     params = load_params().study
-    items = read_jsonl(paths.BLIND_ITEMS, BlindItem)
+    items = read_items()
     study_id = current_study_id()
 
     summary = summarise(
@@ -32,6 +33,14 @@ def main() -> None:
     write_plots(summary.tables)
     write_json(paths.WINRATE_METRICS, {summary.section: summary.metrics})
     say(f"{summary.section}: {summary.metrics['status']}. {summary.metrics['reason']}")
+
+
+def read_items() -> list[BlindItem]:
+    """What can be judged; InputError where there is nothing."""
+    items = read_jsonl(paths.BLIND_ITEMS, BlindItem)
+    if not items:
+        raise InputError(f"{paths.BLIND_ITEMS}: holds no prompt; run `dvc repro -f blind`")
+    return items
 
 
 def write_plots(tables: Tables) -> None:

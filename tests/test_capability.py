@@ -91,7 +91,7 @@ def test_models_that_cannot_be_compared_get_no_number(policy: list[MmluAnswer], 
             r"1 questions are answered twice \(first: anatomy-0\)",
         ),
         (answers(True)[0].model_dump_json().replace("-1.0", "NaN"), "NaN is not a number"),
-        (answers(True)[0].model_dump_json().replace("true", "false"), "do not fit MmluAnswer"),
+        (answers(True)[0].model_dump_json().replace("true", "false"), "does not fit MmluAnswer"),
     ],
 )
 def test_a_broken_file_is_named_and_no_number_is_written(text: str, message: str) -> None:

@@ -93,7 +93,7 @@ def test_size_rewrites_params_yaml(project: Path) -> None:
 def test_a_wrong_size_changes_nothing(project: Path) -> None:
     done = run("size", "huge", cwd=project)
     assert done.returncode == 2
-    assert "sizes/huge.yaml: no such size; there are default, gpu," in done.stderr
+    assert "sizes/huge.yaml: no such size; name one of default, gpu," in done.stderr
     assert (project / "params.yaml").read_text() == PARAMS
 
 

@@ -404,7 +404,7 @@ def test_an_export_of_label_studio_gives_what_the_table_gives(
     ("text", "message"),
     [
         ("{", "Expecting property name"),
-        ("[" * 100_000, "recursion"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"tasks": []}', "a list of tasks was expected"),
         ("[]", "no judgement"),
         ('[{"prompt_id": "p1"}]', "not JSON-MIN"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stages.core import yaml_text
 from stages.errors import InputError
 
 
@@ -45,9 +46,10 @@ def read_yaml(text: str, place: str) -> Any:
     from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
     try:
+        yaml_text.parse_yaml(text)  # refuses quickly what DVC's reader would follow without end
         return parse_yaml(text, place)
-    except YAMLFileCorruptedError as error:
-        raise InputError(f"{place}: not readable as YAML") from error
+    except (YAMLFileCorruptedError, ValueError) as error:
+        raise InputError(f"{place}: not readable as YAML ({error}); restore it from git") from error
 
 
 def check_cached(cache: Path, md5: str) -> CacheCheck:
@@ -63,7 +65,10 @@ def check_cached(cache: Path, md5: str) -> CacheCheck:
         return CacheCheck(found, 0)
     if f"{found}.dir" != md5:
         return CacheCheck(f"{found}.dir", 0)
-    listed = [str(entry["md5"]) for entry in json.loads(file.read_bytes())]
+    try:
+        listed = [str(entry["md5"]) for entry in json.loads(file.read_bytes())]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return CacheCheck("no list of files", 0)
     checks = [(one, check_cached(cache, one).found) for one in listed]
     broken = [f"{came} inside of it" for one, came in checks if came not in (one, None)]
     return CacheCheck(broken[0] if broken else md5, sum(came is None for _, came in checks))

@@ -119,7 +119,7 @@ def _parse(name: str, content: bytes) -> dict[str, Any]:
     if name.endswith(".json"):
         try:
             value = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
     return _parse_yaml(content)
@@ -128,7 +128,7 @@ def _parse(name: str, content: bytes) -> dict[str, Any]:
 def _parse_yaml(content: bytes) -> dict[str, Any]:
     try:
         value = yaml.load(content, Loader=Loader)  # noqa: S506 -- a safe loader, with or without libyaml
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

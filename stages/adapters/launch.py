@@ -12,8 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
+from stages.core.yaml_text import parse_yaml, show
 from stages.errors import ModelError, ParamsError
 from stages.io import read_text
 from stages.params import RuntimeParams
@@ -21,6 +20,7 @@ from stages.params import RuntimeParams
 Value = TypeVar("Value")
 
 ONE_PROCESS = "NO"
+WAY_OUT = "name another in params.yaml; sizes/accelerate/ has examples, `accelerate config` writes one"
 LAUNCHED = {"MULTI_GPU", "FSDP", "DEEPSPEED"}  # Accelerate's names of what torchrun starts
 SHARDED = {"FSDP", "DEEPSPEED"}
 
@@ -56,14 +56,13 @@ def start(config: Path, runtime: RuntimeParams, *, module: str) -> None:
 def read_config(path: Path) -> dict[str, Any]:
     """An Accelerate config with `distributed_type`; ParamsError where the file is none."""
     try:
-        config = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise ParamsError(f"train.accelerate_config: {path} is not readable as YAML: {error}") from error
-    if not isinstance(config, dict) or "distributed_type" not in config:
+        config = parse_yaml(read_text(path))
+    except ValueError as error:
         raise ParamsError(
-            f"train.accelerate_config: {path} names no distributed_type; `accelerate config --config_file "
-            f"{path}` writes such a file, and sizes/accelerate/ has examples"
-        )
+            f"train.accelerate_config: {path} is not readable as YAML: {error}\n  mend it, or {WAY_OUT}"
+        ) from error
+    if not isinstance(config, dict) or not isinstance(config.get("distributed_type"), str | bool):
+        raise ParamsError(f"train.accelerate_config: {path} names no distributed_type; {WAY_OUT}")
     if config["distributed_type"] is False:  # YAML 1.1 reads a bare NO as false
         config["distributed_type"] = ONE_PROCESS
     return config
@@ -110,7 +109,7 @@ def _loopback() -> str:
 def _unknown_keys(config: dict[str, Any]) -> list[str]:
     from accelerate.commands.config.config_args import ClusterConfig
 
-    unknown = sorted(set(config) - set(ClusterConfig.__dataclass_fields__))
+    unknown = sorted({str(key) for key in config} - set(ClusterConfig.__dataclass_fields__))
     return [f"{key}: Accelerate knows no such key" for key in unknown]
 
 
@@ -124,7 +123,7 @@ def _misfits(config: dict[str, Any], runtime: RuntimeParams) -> list[str]:
             "processes on CPUs write MULTI_GPU with use_cpu: true, because Accelerate starts MULTI_CPU "
             "through MPI only"
         )
-    if not all(isinstance(number, int) and number > 0 for number in (wanted, machines)):
+    if not all(type(number) is int and number > 0 for number in (wanted, machines)):  # True is an int, too
         return [
             *problems,
             f"num_processes and num_machines: whole numbers from 1, came {wanted!r}, {machines!r}",
@@ -143,6 +142,9 @@ def _misfits(config: dict[str, Any], runtime: RuntimeParams) -> list[str]:
         )
     if config.get("mixed_precision", "no") != "no":
         problems.append("mixed_precision: must be 'no' here, because runtime.dtype says it for every stage")
+    for name in ("fsdp_config", "deepspeed_config"):
+        if not isinstance(config.get(name) or {}, dict):
+            return [*problems, f"{name}: a mapping was expected, came {show(config[name])}"]
     if kind == "FSDP" and (config.get("fsdp_config") or {}).get("fsdp_cpu_ram_efficient_loading", True):
         problems.append(
             "fsdp_config.fsdp_cpu_ram_efficient_loading: must be false, because every process checks before "

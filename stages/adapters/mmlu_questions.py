@@ -95,7 +95,7 @@ def _read_folder(folder: Path, split: str) -> list[Row]:
         _read_csv(path, subject, rows, problems)
     if problems:
         shown = "\n  ".join(problems[:N_ERRORS_SHOWN])
-        raise InputError(f"{folder}: {len(problems)} places break the MMLU layout\n  {shown}")
+        raise InputError(f"{folder}: {len(problems)} places break the MMLU layout; correct them\n  {shown}")
     return rows
 
 

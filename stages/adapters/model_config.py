@@ -21,7 +21,7 @@ class Found(NamedTuple):
 def find_shape(params: BaseModelParams) -> Found:
     """The shape of the model that `base_model` names; ModelError says what is needed where it is unknown."""
     if params.source == "path":
-        return Found(_from_file(Path(params.path) / "config.json"), f"{params.path}/config.json", True)
+        return Found(read_shape(Path(params.path) / "config.json"), f"{params.path}/config.json", True)
     if params.source == "package":
         name = params.package.split("==")[0]
         return Found(shape_from_gguf(only_gguf(name)), f"the GGUF file in {name}", True)
@@ -31,7 +31,7 @@ def find_shape(params: BaseModelParams) -> Found:
     cached = try_to_load_from_cache(params.repo_id, "config.json", revision=params.revision)
     if isinstance(cached, str):
         weights = list(Path(cached).parent.glob("*.safetensors"))
-        return Found(_from_file(Path(cached)), "config.json in the hub's cache", bool(weights))
+        return Found(read_shape(Path(cached)), "config.json in the hub's cache", bool(weights))
     if params.repo_id in KNOWN_MODELS:
         return Found(KNOWN_MODELS[params.repo_id], "the table of known models", False)
     raise ModelError(
@@ -70,8 +70,11 @@ def shape_from_gguf(path: Path) -> ModelShape:
     )
 
 
-def _from_file(path: Path) -> ModelShape:
+def read_shape(path: Path) -> ModelShape:
+    """From a `config.json`; ModelError where it does not say enough."""
     try:
         return shape_from_config(read_json(path))
     except ValueError as error:
-        raise ModelError(f"{path}: {error}; `doctor` cannot calculate with it") from error
+        raise ModelError(
+            f"{path}: {error}; `doctor` cannot calculate with it, so put the whole one there"
+        ) from error

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from stages.errors import InputError
+from stages.io import WAY_OUT, first_problem
 
 Row = TypeVar("Row", bound=BaseModel)
 
@@ -26,20 +27,23 @@ class RowFile(Generic[Row]):
         self._starts = array("q")
         with self._path.open("rb") as file:
             start = 0
-            for line in file:
+            for number, line in enumerate(file, start=1):
                 self._starts.append(start)
                 start += len(line)
-                yield self._parse(line)
+                yield self._parse(line, number)
 
     def at(self, places: Iterable[int]) -> Iterator[Row]:
         """The rows at these places, counted from 0, in this order; the file was read before."""
         with self._path.open("rb") as file:
             for place in places:
                 file.seek(self._starts[place])
-                yield self._parse(file.readline())
+                yield self._parse(file.readline(), place + 1)
 
-    def _parse(self, line: bytes) -> Row:
+    def _parse(self, line: bytes, number: int) -> Row:
         try:
             return self._model.model_validate_json(line)
         except ValidationError as error:
-            raise InputError(f"{self._path}: a row does not fit {self._model.__name__}: {error}") from error
+            raise InputError(
+                f"{self._path}: line {number} does not fit {self._model.__name__}: {first_problem(error)}; "
+                f"{WAY_OUT}"
+            ) from error

@@ -4,17 +4,19 @@ A row that cannot be read comes as such; a file that cannot be read is an InputE
 """
 
 import itertools
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.adapters.text_rows import read_csv_rows, read_jsonl_rows
+from stages.adapters.text_rows import MAX_LINE_BYTES, read_csv_rows, read_jsonl_rows
 from stages.core.columns import Columns, resolve_columns
 from stages.core.raw_rows import RawRow
 from stages.errors import InputError
+from stages.io import refuse_parquet_bomb
 
 N_ROWS_FOR_COLUMNS = 100  # JSONL rows whose keys together are the columns
 N_ROWS_PER_BATCH = 500
+MAX_BATCH_BYTES = 64 * 2**20
 
 MAGIC = {
     b"\x1f\x8b": "is compressed (gzip)",
@@ -107,13 +109,38 @@ def _read_parquet(path: Path) -> Generator[RawRow, None, None]:
     import pyarrow.parquet as pq
 
     try:
+        schema = pq.read_schema(path)
+        if twice := sorted({name for name in schema.names if schema.names.count(name) > 1}):
+            raise InputError(f"{path}: names the column {twice[0]!r} twice; rename one")
+        texts = [field.name for field in schema if field.type in (pa.string(), pa.large_string())]
+        number = itertools.count(1)
         with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise InputError(f"{path}: names the column {twice[0]!r} twice; rename one")
-            number = itertools.count(1)
-            for batch in file.iter_batches(batch_size=N_ROWS_PER_BATCH):
+            for batch in file.iter_batches(batch_size=_count_rows_at_once(path, texts)):
                 for fields in batch.to_pylist():
                     yield RawRow(next(number), fields)
     except (pa.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:
         raise InputError(f"{path}: is no readable Parquet file ({error}); write it again") from error
+
+
+def _count_rows_at_once(path: Path, texts: Sequence[str]) -> int:
+    """Rows that may be unpacked together, fewer where a row may hold a text of many bytes.
+
+    In a few bytes a file can say that one text, kept once, stands in each of a million rows.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    longest = 0
+    with pq.ParquetFile(path, read_dictionary=texts) as file:
+        refuse_parquet_bomb(path, file.metadata)
+        for group in range(file.num_row_groups):
+            first = next(file.iter_batches(batch_size=1, row_groups=[group]), None)
+            columns = first.columns if first is not None else []
+            kept = [column.dictionary for column in columns if pa.types.is_dictionary(column.type)]
+            longest = max(longest, sum(pc.max(pc.binary_length(texts)).as_py() or 0 for texts in kept))
+    if longest > MAX_LINE_BYTES:
+        raise InputError(
+            f"{path}: a row is longer than {MAX_LINE_BYTES // 2**20} MiB; is it a table of pairs?"
+        )
+    return max(1, min(N_ROWS_PER_BATCH, MAX_BATCH_BYTES // max(1, longest)))

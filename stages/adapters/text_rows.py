@@ -6,8 +6,9 @@ import json
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
+from stages.core.json_text import refuse_constant, refuse_repeated_keys
 from stages.core.raw_rows import RawRow
 from stages.errors import InputError
 
@@ -27,7 +28,7 @@ def read_jsonl_rows(path: Path) -> Generator[RawRow, None, None]:
 def _row_of_json(line: int, raw: bytes) -> RawRow:
     try:
         value = json.loads(
-            raw.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeated_keys
+            raw.decode("utf-8"), parse_constant=refuse_constant, object_pairs_hook=refuse_repeated_keys
         )
     except UnicodeDecodeError as error:
         return RawRow(line, None, f"is not UTF-8 ({error.reason} at byte {error.start})")
@@ -118,16 +119,3 @@ def _read_line(file: IO[bytes], path: Path, number: int) -> bytes:
             f"{path}: line {number} is longer than {MAX_LINE_BYTES // 2**20} MiB; is it a table of pairs?"
         )
     return raw
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number")
-
-
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON readers keep the last of two values in silence."""
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        twice = next(name for place, (name, _) in enumerate(pairs) if name in dict(pairs[:place]))
-        raise ValueError(f"it names {twice[:40]!r} twice")
-    return fields

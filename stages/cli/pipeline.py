@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stages.core.yaml_text import parse_yaml, show
 from stages.errors import InputError
 from stages.io import read_text, write_text
 from stages.params import PARAMS_FILE, Params, load_params, parse_params
@@ -79,8 +80,10 @@ def set_aside_broken_lock(lock: Path) -> None:
     from voluptuous import Invalid
 
     try:
-        COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(read_text(lock)))
-    except (YAMLError, Invalid):
+        text = read_text(lock)
+        parse_yaml(text)  # ends quickly where DVC's reader would go on and on
+        COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(text))
+    except (YAMLError, Invalid, InputError, ValueError):
         aside = lock.replace(lock.with_suffix(".lock.broken"))
         typer.echo(
             f"bluepencil: {lock} could not be read; it is now {aside}, results come from the cache", err=True
@@ -91,7 +94,7 @@ def size(name: Annotated[str, typer.Argument(help="A file of sizes/: default, gp
     """Write the keys of `sizes/<name>.yaml` into params.yaml, comments kept; DVC sees ordinary parameters."""
     there = sorted(path.stem for path in SIZES.glob("*.yaml"))
     if name not in there:
-        raise InputError(f"sizes/{name}.yaml: no such size; there are {', '.join(there) or 'none here'}")
+        raise InputError(f"sizes/{name}.yaml: no such size; name one of {', '.join(there) or 'none here'}")
     write_text(
         PARAMS_FILE, with_overrides(read_text(PARAMS_FILE), read_text(SIZES / f"{name}.yaml"), place=name)
     )
@@ -105,6 +108,8 @@ def with_overrides(params_text: str, overrides_text: str, *, place: str) -> str:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 120
+    for name, text in (("params.yaml", params_text), (f"sizes/{place}.yaml", overrides_text)):
+        refuse_no_mapping(name, text)
     params = yaml.load(params_text)
     # loaded alike, so that 5.0e-6 stays 5.0e-6: YAML 1.1 reads 5e-06 as text
     _override(params, yaml.load(overrides_text), [f"sizes/{place}.yaml"])
@@ -112,6 +117,20 @@ def with_overrides(params_text: str, overrides_text: str, *, place: str) -> str:
     yaml.dump(params, stream)
     parse_params(YAML(typ="safe").load(stream.getvalue()), place=f"params.yaml at size {place}")
     return stream.getvalue()
+
+
+def refuse_no_mapping(name: str, text: str) -> None:
+    """InputError where a text is no YAML, or no mapping with a key."""
+    try:
+        value = parse_yaml(text)
+    except ValueError as error:
+        raise InputError(
+            f"{name}: not readable as YAML: {error}\n  mend it, or `git checkout {name}`"
+        ) from error
+    if not isinstance(value, dict) or not value:
+        raise InputError(
+            f"{name}: keys of params.yaml were expected, came {show(value)}; `git checkout {name}`"
+        )
 
 
 def _override(target: Any, overrides: Any, trail: list[str]) -> None:

@@ -102,4 +102,6 @@ def registered_from(params: Any, lock: Any, *, place: str) -> Registered:
         data = {role: md5_of_out(stages, path.as_posix()) for role, path in DATA_OUTS.items()}
         return Registered(flatten_params(params["limits"]), data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{place}: {LOCK} or params.yaml is incomplete ({error})") from error
+        raise InputError(
+            f"{place}: {LOCK} or params.yaml is incomplete ({error}); run `dvc repro`"
+        ) from error

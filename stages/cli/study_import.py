@@ -4,7 +4,6 @@ It prints; it writes nothing into the pipeline. What was not sealed cannot pass 
 """
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from stages.core.ballot_import import ImportedRow, estimate_imported
+from stages.core.json_text import parse_json
 from stages.core.label_studio import Judged, read_export
 from stages.errors import InputError
 from stages.io import dump_json, read_text, sha256_file
@@ -45,8 +45,10 @@ def read_rows(path: Path, sides: Path | None) -> list[ImportedRow]:
         except ValidationError as error:
             problems.append(f"{judged.place}: {first_problem(error)}")
     if problems or not rows:
-        shown = "\n  ".join(problems[:N_ERRORS_SHOWN]) or f"no judgement; the header is {HEADER}"
-        raise InputError(f"{path}: {len(problems)} judgements do not fit\n  {shown}")
+        if not problems:
+            raise InputError(f"{path}: holds no judgement; the header of a table is {HEADER}, check the file")
+        shown = "\n  ".join(problems[:N_ERRORS_SHOWN])
+        raise InputError(f"{path}: {len(problems)} judgements do not fit; correct them\n  {shown}")
     return rows
 
 
@@ -54,9 +56,11 @@ def read_judged(path: Path, sides: Path | None) -> Iterator[Judged]:
     """The judgements as they stand in the file, told by the ending of its name."""
     if path.suffix.lower() == ".json":
         try:
-            yield from read_export(json.loads(read_text(path)), read_sides(sides) if sides else {})
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: {error}") from error
+            yield from read_export(parse_json(read_text(path)), read_sides(sides) if sides else {})
+        except ValueError as error:
+            raise InputError(
+                f"{path}: is no export in Label Studio's format JSON ({error}); export it again"
+            ) from error
     elif sides is not None:
         raise InputError(f"{path}: --sides goes with Label Studio's JSON export; a table has a column `left`")
     else:

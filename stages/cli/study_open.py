@@ -23,6 +23,7 @@ from stages.study_files import (
     parse_prereg,
     read_bytes,
     read_study,
+    refuse_no_id,
     study_folder,
 )
 
@@ -51,6 +52,7 @@ def open_study(*, continues: str) -> None:
 
 def refuse_continuing(first_id: str, items: Sequence[BlindItem], prereg: Prereg) -> None:
     """StudyError unless the first look is sound, complete, revealed, of two looks and of other prompts."""
+    refuse_no_id(first_id)
     if not study_folder(first_id).is_dir():
         raise StudyError(f"{study_folder(first_id)}: there is no such study to continue")
     files = read_study(first_id)

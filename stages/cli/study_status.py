@@ -77,11 +77,11 @@ def collect_ballot(path: Path, *, receipt: str) -> None:
     """Copy a ballot, byte for byte, into the study's folder; StudyError where it does not fit or differs."""
     data = read_bytes(path)
     if data is None:
-        raise StudyError(f"{path}: no such file")
+        raise StudyError(f"{path}: no such file; name the one that the editor sent")
     try:
         ballot = read_ballot(data)
     except BrokenBallotError as error:
-        raise StudyError(f"{path}: {error}") from error
+        raise StudyError(f"{path}: {error}; ask the editor to export it again") from error
     files = read_study(current_study_id())
     if files.key is not None:
         raise StudyError(

@@ -11,7 +11,7 @@ from stages.core.verify import Study, StudyFiles, check_study
 from stages.core.winrate_summary import summarise_study
 from stages.errors import StudyError
 from stages.params import Params, load_params
-from stages.study_files import COMMITMENT, current_study_id, read_study, study_folder
+from stages.study_files import COMMITMENT, current_study_id, read_study, refuse_no_id, study_folder
 
 
 def verify(study_id: str) -> None:
@@ -29,6 +29,7 @@ def verify(study_id: str) -> None:
 
 def refuse_unknown(study_id: str) -> None:
     """StudyError where the items or generations changed since, so that no opened study has their id."""
+    refuse_no_id(study_id)
     if study_folder(study_id).is_dir():
         return
     opened = sorted(path.name for path in paths.STUDY.iterdir() if path.is_dir())

@@ -1,9 +1,9 @@
 """The plot tables of `accuracy` and `winrate`, read for the founder's appendix."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
+from stages.core.csv_cells import read_table
 from stages.core.record import Record
 from stages.core.wording import count, plural
 
@@ -83,10 +83,7 @@ def parse_editors(text: str) -> list[MeasuredShare]:
 
 def parse_table(text: str, model: type[Row]) -> list[Row]:
     """A CSV text as rows; ValueError where one does not fit. A column too many does no harm."""
-    return [
-        model.model_validate({name: cell for name, cell in row.items() if name in model.model_fields})
-        for row in csv.DictReader(text.splitlines())
-    ]
+    return [model.model_validate(row) for row in read_table(text, list(model.model_fields))]
 
 
 def _largest(rows: Sequence[SliceRow]) -> Iterable[SliceRow]:

@@ -77,7 +77,7 @@ def read_ballot(data: bytes) -> Ballot:
     except UnicodeDecodeError as error:
         raise BrokenBallotError(f"is not UTF-8 text ({error.reason} at byte {error.start})") from error
     except (ValueError, RecursionError) as error:
-        raise BrokenBallotError("is cut off or no JSON; ask the editor to export it again") from error
+        raise BrokenBallotError("is cut off or no JSON") from error
     if not isinstance(body, dict):
         raise BrokenBallotError("is JSON, but no ballot")
     try:

@@ -1,10 +1,10 @@
 """Which texts the founder is shown: chosen by a rule that was fixed before anyone read them."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from stages.core.csv_cells import read_table
 from stages.core.hashing import hex_digest
 from stages.core.items import BlindItem
 from stages.core.wording import as_written
@@ -37,8 +37,17 @@ class Excerpts(NamedTuple):
 
 
 def parse_scores(text: str) -> dict[str, Fraction]:
-    """Each prompt's mean score (1 the policy won, 0 it lost) from data/winrate/prompts.csv."""
-    return {row["prompt_id"]: as_written(float(row["score"])) for row in csv.DictReader(text.splitlines())}
+    """Each prompt's mean score (1 the policy won, 0 it lost) from data/winrate/prompts.csv.
+
+    ValueError where the table is not what `winrate` writes.
+    """
+    scores = {}
+    for row in read_table(text, ["prompt_id", "score"]):
+        score = float(row["score"])
+        if not 0 <= score <= 1:  # NaN is not, either
+            raise ValueError(f"prompt {row['prompt_id']} has the score {score}")
+        scores[row["prompt_id"]] = as_written(score)
+    return scores
 
 
 def choose_excerpts(items: Sequence[BlindItem], scores: Mapping[str, Fraction]) -> Excerpts:

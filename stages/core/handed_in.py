@@ -25,7 +25,7 @@ def check_ballots(
         try:
             ballot = read_ballot(data)
         except BrokenBallotError as error:
-            problems.append(f"ballot {name}: {error}")
+            problems.append(f"ballot {name}: {error}; ask the editor to export it again")
             continue
         wrong = [f"ballot {name}: {problem}" for problem in _ballot_problems(ballot, commitment)]
         if ballot.editor in found:

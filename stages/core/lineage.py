@@ -9,7 +9,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator
 
 from stages.core.base_manifest import BaseManifest
 from stages.core.findings import State
@@ -21,6 +23,16 @@ SUMS = "SHA256SUMS"
 EVIDENCE = "evidence"  # the folder of a release that holds copies of files from the repository
 SUMS_IN_TAG = re.compile(r"^SHA256SUMS sha256:([0-9a-f]{64})$", re.MULTILINE)
 SUMS_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+
+
+def refuse_path_outside(name: str) -> str:
+    """ValueError for a name that would lead out of the folder it is looked up in."""
+    if name.startswith("/") or ".." in name.split("/"):
+        raise ValueError(f"{name!r} leads out of the release")
+    return name
+
+
+Inside = Annotated[str, AfterValidator(refuse_path_outside)]
 
 
 class Parity(Record):
@@ -73,7 +85,7 @@ class JudgedStudy(Record):
 class Number(Record):
     """One number of a metrics file: where it stands, and what it was at the release."""
 
-    file: str
+    file: Inside
     name: str  # dotted
     value: float
 
@@ -91,7 +103,7 @@ class Lineage(Record):
     study: JudgedStudy | None  # None: no study of these texts was opened
     model: ShippedModel
     numbers: list[Number]
-    files: dict[str, str]  # name: SHA-256, of all but lineage.json and SHA256SUMS
+    files: dict[Inside, str]  # name: SHA-256, of all but lineage.json and SHA256SUMS
     seal_sha256: str
 
 

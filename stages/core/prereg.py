@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from stages.core.record import Record
+from stages.core.record import Record, ShortName
 
 # Two-sided z of every win-rate bound: one look, or the first and second of two (O'Brien-Fleming
 # at half of the information, 5 % over both looks).
@@ -22,7 +22,7 @@ class Prereg(Record):
     left_out: Literal["void prompts, repeats, anchors"] = "void prompts, repeats, anchors"
     identical_completions: Literal["a tie of every editor"] = "a tie of every editor"
     n_prompts: int
-    editors: list[str]
+    editors: list[ShortName]
     n_repeats: int
     min_repeat_distance: int
     n_anchors: int

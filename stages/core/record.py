@@ -1,6 +1,10 @@
-"""The base of every row that travels between stages."""
+"""The base of every row that travels between stages, and of names that become file names."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ShortName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 
 class Record(BaseModel):

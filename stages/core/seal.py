@@ -5,19 +5,26 @@ fits one key only afterwards: whoever published the commitment cannot choose sid
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from stages.core.anchors import ANCHORS
 from stages.core.ballots import canonical_json
 from stages.core.items import BlindItem
 from stages.core.lots import opaque_id
 from stages.core.prereg import Prereg
-from stages.core.record import Record
+from stages.core.record import Record, ShortName
 from stages.core.study_design import Design, Slot, draw_pages
 
 STUDY_ID_DIGITS = 12
 REHEARSAL = "rehearsal-"
+STUDY_ID = re.compile(rf"({REHEARSAL})?[0-9a-f]{{{STUDY_ID_DIGITS}}}")
+
+Two = Field(min_length=2, max_length=2)
+CountOrZero = Annotated[int, Field(ge=0)]
 
 
 class TableRow(Record):
@@ -27,8 +34,8 @@ class TableRow(Record):
     prompt_id: str
     prompt_sha256: str
     status: Literal["shown", "identical", "void"]
-    text_sha256s: list[str]  # sorted, so their order tells no side
-    n_chars: list[int]  # of the same texts, in the same order
+    text_sha256s: Annotated[list[str], Two]  # sorted, so their order tells no side
+    n_chars: Annotated[list[CountOrZero], Two]  # of the same texts, in the same order
     synthetic: bool
 
 
@@ -51,7 +58,7 @@ class Commitment(Record):
     generations_sha256: dict[Literal["base", "policy"], str]
     prereg_sha256: str
     table_sha256: str
-    pages: dict[str, PageSeal]
+    pages: dict[ShortName, PageSeal]
     key_sha256: str
     continues: str = ""  # the study of the first look, where this is the second of two
     continues_sha256: str = ""  # of that study's commitment.json

@@ -15,6 +15,8 @@ def first_rows(rows: Sequence[Row], n: int | Literal["all"], *, key: str) -> lis
     """
     if n == "all":
         return list(rows)
+    if not rows:
+        raise InputError(f"{key}: {n} wanted, none there; run `dvc repro`, which makes the rows")
     if n > len(rows):
         raise InputError(f"{key}: {n} wanted, {len(rows)} there; set {len(rows)} or less, or `all`")
     return list(rows[:n])

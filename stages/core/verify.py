@@ -1,6 +1,5 @@
 """Does every file of a study still fit the seal? Each misfit is one sentence naming the file."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 from stages.core.ballots import Ballot
 from stages.core.handed_in import check_ballots
 from stages.core.items import BlindItem
+from stages.core.json_text import parse_json
 from stages.core.lots import opaque_id
 from stages.core.prereg import Prereg
 from stages.core.record import Record
@@ -115,8 +115,8 @@ def _check_commitment(files: StudyFiles) -> tuple[Commitment | None, list[str]]:
     if files.commitment is None:
         return None, [f"{place}: is missing; restore it from git"]
     try:
-        commitment = Commitment.model_validate(json.loads(files.commitment))
-    except (ValueError, RecursionError) as error:
+        commitment = Commitment.model_validate(parse_json(files.commitment.decode()))
+    except ValueError as error:
         return None, [f"{place}: is not readable as a commitment ({_short(error)}); restore it from git"]
     problems = []
     if commitment.seal_sha256 != seal_sha256(commitment):
@@ -161,11 +161,17 @@ def _check_key(
     place, data = "key.json", files.key or b""
     if sha256_hex(data) != commitment.key_sha256:
         return None, [f"{place}: is not the key that was sealed; nobody can tell who wrote which text"]
-    key = Key.model_validate(json.loads(data))
+    try:
+        key = Key.model_validate(parse_json(data.decode()))
+    except ValueError as error:
+        return None, [f"{place}: is not readable as a key ({_short(error)}), though it is what was sealed"]
     sealed = [(files.table, commitment.table_sha256), (files.prereg, commitment.prereg_sha256)]
     if files.parsed_prereg is None or any(sha256_hex(file or b"") != sha256 for file, sha256 in sealed):
         return key, []  # said already; the key cannot be checked against files that were changed
-    misfits_found = _key_misfits(files, key, commitment, table, files.parsed_prereg)
+    try:
+        misfits_found = list(_key_misfits(files, key, commitment, table, files.parsed_prereg))
+    except ValueError as error:  # a secret that is no hex, a design that no page can have
+        misfits_found = [f"no page can be drawn from it ({error})"]
     return key, [f"{place}: {problem}" for problem in misfits_found]
 
 
@@ -202,8 +208,8 @@ def _check_reveal(files: StudyFiles) -> list[str]:
             [] if files.key is None else [f"{place}: is missing beside the revealed key; restore it from git"]
         )
     try:
-        reveal = Reveal.model_validate(json.loads(files.reveal))
-    except (ValueError, RecursionError) as error:
+        reveal = Reveal.model_validate(parse_json(files.reveal.decode()))
+    except ValueError as error:
         return [f"{place}: is not readable ({_short(error)}); restore it from git"]
     problems = []
     for name, sha256 in sorted(reveal.ballots_sha256.items()):
@@ -219,8 +225,8 @@ def _check_reveal(files: StudyFiles) -> list[str]:
 def _rows(data: bytes, model: type[Row]) -> list[Row]:
     """The rows of a JSONL file; none where its bytes do not fit, which the hashes report."""
     try:
-        return [model.model_validate(json.loads(line)) for line in data.decode().split("\n") if line.strip()]
-    except (ValueError, RecursionError):
+        return [model.model_validate(parse_json(line)) for line in data.decode().split("\n") if line.strip()]
+    except ValueError:
         return []
 
 

@@ -1,0 +1,58 @@
+"""YAML text to plain values: no key twice, no text that grows as it is read, no objects."""
+
+import reprlib
+from typing import Any
+
+import yaml
+
+MAX_DEPTH = 50
+MAX_KEYS = 10_000  # of one mapping; merges of merges (`<<`) would multiply them without end
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML keeps the last of two values under one key, where DVC refuses the file."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._checked: set[int] = set()
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise ValueError(f"is nested more than {MAX_DEPTH} deep")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        if id(node) not in self._checked:  # afterwards it holds what it merges, too
+            self._checked.add(id(node))
+            self._refuse_repeated_keys(node)
+        super().flatten_mapping(node)
+        if len(node.value) > MAX_KEYS:
+            raise ValueError(f"a mapping grows to more than {MAX_KEYS} keys{node.start_mark}")
+
+    def _refuse_repeated_keys(self, node: yaml.MappingNode) -> None:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise ValueError(f"{key.value!r} stands there twice; keep one{key.start_mark}")
+            seen.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
+
+
+def parse_yaml(text: str) -> Any:
+    """One YAML document as plain values. ValueError, in words, for whatever is none."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a safe loader
+    except RecursionError as error:
+        raise ValueError("a part of it holds itself") from error
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def show(value: object) -> str:
+    """A value in a message: short, however much an alias makes of it."""
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxstring, brief.maxother = 2, 80, 80
+    return f"{brief.repr(value):.80}"
