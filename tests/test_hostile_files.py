@@ -29,7 +29,7 @@ from tests.hostile_factory import DAMAGES, build_world, copy_world, snapshot
 WAY_OUT = re.compile(
     r"\b(run|restore|check|set|save|put|correct|mend|write|export|name|remove|build|ask|adds?|lower|keep|complete|git checkout)\b", re.IGNORECASE
 )  # fmt: skip
-SECONDS = 20  # a file that hangs is a failure like any other
+SECONDS = 120  # a file that hangs is a failure like any other; a busy machine is not
 
 
 class Reader(NamedTuple):
