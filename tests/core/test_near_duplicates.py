@@ -44,7 +44,7 @@ def same_partition(one, other):
     return len(set(zip(one, other, strict=True))) == len(set(one)) == len(set(other))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(words.map(" ".join), min_size=1, max_size=12, unique=True))
 def test_shared_runs_are_those_of_all_pairs_compared(texts):
     table = table_of(texts)

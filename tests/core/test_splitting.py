@@ -139,7 +139,7 @@ def slow_components(pairs):
     return {frozenset(members) for members, _ in groups}
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(linked_pairs())
 def test_components_are_those_of_the_definition(pairs):
     texts = index_texts(pairs)
@@ -148,7 +148,7 @@ def test_components_are_those_of_the_definition(pairs):
     assert found == slow_components(pairs)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(linked_pairs(), st.integers(1, 25))
 def test_no_group_prompt_or_text_stands_on_two_sides(pairs, n_holdout):
     try:
@@ -168,7 +168,7 @@ def test_no_group_prompt_or_text_stands_on_two_sides(pairs, n_holdout):
                 assert not mine & {normalise(second.chosen), normalise(second.rejected)}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_adding_pairs_moves_only_changed_components_and_what_keeps_the_size(data):
     """Bound: a component of at most S pairs leaves only for pairs that came in, plus the last one's S.
@@ -198,7 +198,7 @@ def test_adding_pairs_moves_only_changed_components_and_what_keeps_the_size(data
     assert n_entered <= n_gone + largest
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.permutations(range(12)))
 def test_the_order_of_the_rows_changes_nothing(order):
     pairs = [make_pair(number, group_id=f"g{number // 2}") for number in range(12)]

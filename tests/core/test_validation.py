@@ -190,7 +190,7 @@ def test_a_tie_is_set_aside_and_said(preferred):
     assert not checked.rows.kept.any()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from([fields for _, fields, _ in BAD_FIELDS] + [{}] * 10), max_size=12))
 def test_rows_in_are_rows_kept_and_rows_set_aside_each_with_a_reason(rows):
     checked = check_raw([make_raw(number, **fields) for number, fields in enumerate([{}, *rows])])
@@ -283,7 +283,7 @@ def test_the_audit_looks_at_kept_pairs_only():
     assert none.numbers["longer_wins_share"] == 0.0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=60))
 def test_the_lines_named_are_the_first_ones_that_say_otherwise(chosen):
     entries = list(range(len(chosen)))
