@@ -31,7 +31,7 @@ bench: venv ## speed, against the libraries' own ways; writes benchmarks/results
 	test -d models/base || $(BIN)/dvc repro base_model
 	$(BIN)/python -m benchmarks.mmlu
 	$(BIN)/python -m benchmarks.dpo
-	$(BIN)/python -m benchmarks.data_scale
+	$(BIN)/python -m benchmarks.data_scale 1000 10000 100000
 	$(BIN)/python -m benchmarks.compare_scale
 	$(BIN)/python -m benchmarks.judge_scale
 
