@@ -6,13 +6,15 @@ which is de-quantised once; hub and path sources are copied as they are.
 
 import importlib.metadata
 import importlib.util
-import json
+import math
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.core.base_manifest import MANIFEST, BaseManifest
+from stages.core.json_text import parse_json
 from stages.errors import ModelError
 from stages.io import dump_json, sha256_file
 from stages.params import BaseModelParams
@@ -117,7 +119,20 @@ def copy_checkpoint(source: Path, folder: Path) -> None:
     for pattern in KEPT_PATTERNS:
         for file in source.glob(pattern):
             if file.name != MANIFEST:
+                _refuse_link_outside(file)
                 shutil.copyfile(file, folder / file.name)
+
+
+def _refuse_link_outside(file: Path) -> None:
+    """ModelError unless it is a file of this folder, or of the hub's cache around it.
+
+    A link to a private file of this machine would be copied, cached, pushed and released.
+    """
+    root = file.parent.resolve()
+    if not file.is_file():
+        raise ModelError(f"{file}: is no file, or a link to nothing; remove it")
+    if not any(file.resolve().is_relative_to(one) for one in (root, root.parent.parent / "blobs")):
+        raise ModelError(f"{file}: is a link that leads out of the checkpoint; put the file itself there")
 
 
 def check_checkpoint(folder: Path, *, place: str) -> None:
@@ -125,38 +140,71 @@ def check_checkpoint(folder: Path, *, place: str) -> None:
     for name in ("config.json", "tokenizer_config.json"):
         if not (folder / name).exists():
             raise ModelError(f"{place}: {name} is missing; a complete checkpoint has config and tokenizer")
-        if "auto_map" in _read_config(folder / name, place):
+        config = _read_config(folder / name, place)
+        if "auto_map" in config:
             raise ModelError(
                 f"{place}: {name} asks to run code shipped with the checkpoint (auto_map); "
                 "choose a model that transformers supports itself"
             )
+        for key, value in config.items():
+            if key.endswith("_implementation") and "/" in str(value):
+                raise ModelError(
+                    f"{place}: {name} asks to run a kernel from a hub ({key}: {value!s:.80}); remove that key"
+                )
     # save_pretrained notes how the checkpoint was loaded; paths and flags of this machine do not belong in it
     _drop_keys(folder / "config.json", ("_name_or_path", "_model_name_or_path"))
     _drop_keys(folder / "tokenizer_config.json", ("is_local", "local_files_only", "name_or_path"))
 
-    from stages.adapters.checkpoint import load_tokenizer
+    _refuse_other_shards(folder, place)
+    _refuse_more_layers_than_weights(folder, place)
 
-    load_tokenizer(folder, place=place)
+    from stages.adapters.checkpoint import load_tokenizer
+    from stages.adapters.template_trial import try_template
+
+    try_template(load_tokenizer(folder, place=place), place)
+
+
+def _refuse_other_shards(folder: Path, place: str) -> None:
+    """The index of a sharded checkpoint names files beside it and no others."""
+    index = folder / "model.safetensors.index.json"
+    if not index.exists():
+        return
+    shards = _read_config(index, place).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+        raise ModelError(f"{place}: {index.name} has no weight_map; take a complete checkpoint")
+    there = {file.name for file in folder.glob("*.safetensors")}
+    if absent := sorted({*shards.values()} - there):
+        raise ModelError(f"{place}: {index.name} names {absent[0]!r}, which is not there; download it again")
+
+
+def _refuse_more_layers_than_weights(folder: Path, place: str) -> None:
+    """Each layer has a tensor at least; a config that says otherwise would fill the memory first."""
+    n_layers = _read_config(folder / "config.json", place).get("num_hidden_layers")
+    n_tensors = sum(1 for _ in _shapes(folder))
+    if isinstance(n_layers, int) and n_layers > n_tensors:
+        raise ModelError(
+            f"{place}: config.json asks for {n_layers} layers, the weights have {n_tensors} tensors; take "
+            "both from one checkpoint"
+        )
 
 
 def count_parameters(folder: Path) -> int:
     """Number of weights, from the safetensors headers alone; a broken header is a ModelError."""
+    return sum(math.prod(shape) for shape in _shapes(folder))
+
+
+def _shapes(folder: Path) -> Iterator[list[int]]:
     from safetensors import SafetensorError, safe_open
 
-    n_parameters = 0
     for file in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(file, framework="pt") as tensors:
                 for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
-                    size = 1
-                    for dimension in tensors.get_slice(name).get_shape():
-                        size *= dimension
-                    n_parameters += size
+                    yield tensors.get_slice(name).get_shape()
         except SafetensorError as error:
             raise ModelError(
                 f"{file.name}: not a sound safetensors file ({error}); download it again"
             ) from error
-    return n_parameters
 
 
 def only_gguf(package: str) -> Path:
@@ -172,11 +220,11 @@ def only_gguf(package: str) -> Path:
 
 def _read_config(file: Path, place: str) -> dict[str, Any]:
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = parse_json(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{place}: {file.name} is not valid JSON ({error})") from error
+        raise ModelError(f"{place}: {file.name} is not valid JSON ({error}); download it again") from error
     if not isinstance(config, dict):
-        raise ModelError(f"{place}: {file.name} holds no JSON object")
+        raise ModelError(f"{place}: {file.name} holds no JSON object; download it again")
     return config
 
 

@@ -2,19 +2,23 @@
 
 import importlib.util
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.core.base_manifest import MANIFEST
-from stages.errors import ModelError
+from stages.errors import BluePencilError, ModelError
 from stages.io import read_json, sha256_file
 from stages.params import RuntimeParams
 from stages.progress import say
+from stages.shell import in_words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 # What load_model reads of `runtime`: all of it that can change what a loaded model answers.
 LOADING_KEYS = {"device", "dtype", "quantization", "attn_implementation", "n_threads"}
 
@@ -24,10 +28,13 @@ def load_tokenizer(folder: Path, *, place: str | None = None) -> "PreTrainedToke
     from transformers import AutoTokenizer
 
     where = place or str(folder)
-    try:
+    with reading_checkpoint(f"{where}: the tokenizer cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{where}: the tokenizer cannot be loaded ({_first_line(error)})") from error
+    if isinstance(tokenizer.chat_template, dict) and "default" not in tokenizer.chat_template:
+        raise ModelError(
+            f"{where}: the tokenizer has the chat templates {', '.join(map(str, tokenizer.chat_template))} "
+            "and none called default; name one so, or put chat_template.jinja there"
+        )
     if not tokenizer.chat_template:
         raise ModelError(
             f"{where}: the tokenizer has no chat template, so prompts cannot be rendered for the model; "
@@ -49,8 +56,9 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
     use_threads(runtime)
     full_policy = policy is not None and not (policy / ADAPTER_CONFIG).exists()
     folder = policy if policy is not None and full_policy else base
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
+    quantization = _quantization(runtime)
+    with reading_checkpoint(f"{folder}: the model cannot be loaded"):
+        model, info = AutoModelForCausalLM.from_pretrained(
             str(folder),
             local_files_only=True,
             trust_remote_code=False,
@@ -58,16 +66,19 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
             dtype=getattr(torch, runtime.dtype),
             attn_implementation=runtime.attn_implementation,
             device_map={"": torch.cuda.current_device()} if runtime.device == "cuda" else None,
-            **_quantization(runtime),
+            output_loading_info=True,
+            **quantization,
         )
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder}: the model cannot be loaded ({_first_line(error)})") from error
+    _refuse_drawn_weights(folder, sorted(info["missing_keys"]))
     if policy is not None:
         _check_belongs(base, policy)
     if policy is not None and not full_policy:
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, str(policy), local_files_only=True)
+        if not (policy / ADAPTER_WEIGHTS).is_file():  # PEFT would open a pickle in its place
+            raise ModelError(f"{policy / ADAPTER_WEIGHTS}: no such file; run `dvc repro train`")
+        with reading_checkpoint(f"{policy}: the adapter cannot be loaded"):
+            model = PeftModel.from_pretrained(model, str(policy), local_files_only=True)
     model.eval()
     return model
 
@@ -80,14 +91,39 @@ def for_short_texts(runtime: RuntimeParams, *, stage: str) -> RuntimeParams:
     return runtime.model_copy(update={"attn_implementation": "sdpa"})
 
 
+@contextmanager
+def reading_checkpoint(what: str) -> Iterator[None]:
+    """Whatever a library raises over somebody's files is a ModelError that says `what`; no memory is not.
+
+    The libraries raise what comes: TypeError, AttributeError and, out of Rust, a bare Exception.
+    """
+    try:
+        yield
+    except (BluePencilError, MemoryError):
+        raise
+    except Exception as error:
+        if in_words(error) is not None or type(error).__name__ == "OutOfMemoryError":
+            raise
+        raise ModelError(
+            f"{what} ({_first_line(error)}); take a complete checkpoint of one source"
+        ) from error
+
+
+def _refuse_drawn_weights(folder: Path, missing: Sequence[str]) -> None:
+    """transformers draws by lot what a checkpoint lacks, and every number after that means nothing."""
+    if missing:
+        raise ModelError(
+            f"{folder}: the weights lack {len(missing)} tensors that config.json asks for ({missing[0]}, "
+            "...); take weights and config from one checkpoint"
+        )
+
+
 def _check_vocabulary(tokenizer: "PreTrainedTokenizerBase", folder: Path, where: str) -> None:
     from transformers import AutoConfig
 
-    try:
+    with reading_checkpoint(f"{where}: config.json cannot be loaded"):
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{where}: config.json cannot be loaded ({_first_line(error)})") from error
-    n_rows = config.get_text_config().vocab_size
+        n_rows = config.get_text_config().vocab_size
     largest = max(tokenizer.get_vocab().values())
     if largest >= n_rows:
         raise ModelError(

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from jinja2 import TemplateError
-
+from stages.adapters.checkpoint import reading_checkpoint
 from stages.core.pairs import PreferencePair
 from stages.core.rendered import RenderedPair
 from stages.errors import InputError, ModelError
@@ -18,7 +17,10 @@ N_PAIRS_SHOWN = 5
 
 def render_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str) -> list[int]:
     """Token ids of a conversation that ends where the assistant's answer begins."""
-    return _tokenize(tokenizer, [{"role": "user", "content": prompt}], add_generation_prompt=True)
+    ids = _tokenize(tokenizer, [{"role": "user", "content": prompt}], add_generation_prompt=True)
+    if not ids:
+        raise ModelError("the chat template renders a prompt to nothing; use the checkpoint's own template")
+    return ids
 
 
 def render_pair(tokenizer: "PreTrainedTokenizerBase", pair: PreferencePair) -> RenderedPair:
@@ -76,13 +78,12 @@ def render_pairs(
 def _tokenize(
     tokenizer: "PreTrainedTokenizerBase", conversation: list[dict[str, str]], *, add_generation_prompt: bool
 ) -> list[int]:
-    try:
+    with reading_checkpoint("the chat template cannot be rendered"):  # the sandbox raises here, too
         text = tokenizer.apply_chat_template(
             conversation, tokenize=False, add_generation_prompt=add_generation_prompt
         )
-    except TemplateError as error:  # the sandbox raises one of these too
-        raise ModelError(f"the chat template cannot be rendered ({type(error).__name__}: {error})") from error
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    with reading_checkpoint("the tokenizer cannot be used"):
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _first_difference(ids: list[int], prompt_ids: list[int]) -> int:
