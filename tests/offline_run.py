@@ -7,7 +7,7 @@ system ends the process with exit code 97 and the words "network touched".
 import os
 import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import yaml
@@ -24,25 +24,35 @@ def refuse_network(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def commands() -> Iterator[list[str]]:
-    """The stages' commands in the order of dvc.yaml, as arguments of `python -m`; then DVC's own."""
+    """The stages' commands in the order of dvc.yaml, as arguments of `python -m`."""
     for stage in yaml.safe_load(Path("dvc.yaml").read_text())["stages"].values():
         words = stage["cmd"].removeprefix("python -m ").split()
         models = stage.get("matrix", {}).get("model", [""])
         yield from ([word.replace("${item.model}", model) for word in words] for model in models)
-    yield ["dvc", "status"]
+
+
+def run_stages(wanted: Callable[[list[str]], bool] = lambda _: True) -> None:
+    """Run the stages whose command is wanted, all in this process."""
+    for command in filter(wanted, commands()):
+        run_module(*command)
+
+
+def run_module(module: str, *arguments: str) -> None:
+    """What `python -m` does."""
+    sys.argv = [module, *arguments]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if end.code:
+            raise
+    print(f"ran: {' '.join([module, *arguments])}", flush=True)
 
 
 def main() -> None:
-    """Run them all."""
+    """Run them all, then DVC."""
     sys.addaudithook(refuse_network)
-    for module, *arguments in commands():
-        sys.argv = [module, *arguments]
-        try:
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
-        except SystemExit as end:
-            if end.code:
-                raise
-        print(f"offline: {' '.join([module, *arguments])}", flush=True)
+    run_stages()
+    run_module("dvc", "status")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from stages.cli.compare import compare
 from stages.cli.doctor import doctor
 from stages.cli.gate import gate
 from stages.cli.release import release
+from stages.cli.remote import remote
 from stages.cli.report import report
 from stages.cli.verify import verify
 from stages.shell import be_quiet_and_offline, exit_in_words
@@ -22,6 +23,7 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 app.command(context_settings=PASS_ON)(pipeline.repro)
 app.command(context_settings=PASS_ON)(pipeline.exp)
 app.command()(pipeline.size)
+app.command()(remote)
 app.command()(gate)
 app.command()(compare)
 app.command()(doctor)
