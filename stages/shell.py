@@ -106,9 +106,10 @@ def is_disk_full(error: BaseException) -> bool:
     Python's says so by its number, safetensors and tokenizers (both Rust) in their text, and torch.save
     only that its writer failed.
     """
-    if isinstance(error, OSError):
-        return error.errno in DISK_IS_FULL
     text = str(error)
+    if isinstance(error, OSError):
+        # tempfile tries every folder it knows, and then says only that it found none
+        return error.errno in DISK_IS_FULL or "No usable temporary directory" in text
     return (
         any(f"os error {number}" in text for number in DISK_IS_FULL)
         or "PytorchStreamWriter" in text

@@ -17,6 +17,11 @@ from stages.shell import exit_in_words
         (ReleaseError("release refused"), 1, "release refused"),
         (OSError(errno.ENOSPC, "No space left on device", "data/x.json"), 2, "make room for data/x.json"),
         (OSError(errno.EFBIG, "File too large"), 2, "the disk is full, or a limit on file size"),
+        (
+            FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
+            2,
+            "disk is full",
+        ),
         (MemoryError(), 2, "no memory left"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), 2, "no memory left"),
     ],
