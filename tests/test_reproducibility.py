@@ -1,6 +1,5 @@
 """The whole pipeline in other surroundings writes the same bytes: docs/reproducibility.md."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import yaml
 from tests.tiny_repository import ROOT, environment, make_tiny_repository
 from tests.whole_repository import copy_whole_repository
 
-ADAPTER_CONFIG = "models/policy/adapter_config.json"
 OTHER = {
     "LC_ALL": "C",
     "LANG": "tr_TR.UTF-8",
@@ -58,24 +56,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], dic
 
 
 def test_other_surroundings_give_the_same_bytes(two: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
-    usual, other = (
-        {name: content for name, content in each.items() if name != ADAPTER_CONFIG} for each in two
-    )
+    usual, other = two
     assert usual.keys() == other.keys()
     assert len(usual) > 40
     assert [name for name in usual if usual[name] != other[name]] == []
-
-
-def test_the_adapters_config_says_the_same(two: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
-    usual, other = (json.loads(each[ADAPTER_CONFIG]) for each in two)
-    for config in (usual, other):
-        config["target_modules"].sort()
-    assert usual == other
-
-
-@pytest.mark.xfail(
-    strict=True, reason="PEFT writes target_modules in the order of a set, which the hash seed draws"
-)
-def test_the_adapters_config_has_the_same_bytes(two: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
-    usual, other = two
-    assert usual[ADAPTER_CONFIG] == other[ADAPTER_CONFIG]

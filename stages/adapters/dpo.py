@@ -154,7 +154,9 @@ def save_policy(
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "peft_config"):
-        model.peft_config["default"].base_model_name_or_path = base_name
+        config = model.peft_config["default"]
+        config.base_model_name_or_path = base_name
+        config.target_modules = sorted(config.target_modules)  # a set: each process draws its order anew
         # "auto" would ask a model hub whether the base's vocabulary was resized; it never is here
         model.save_pretrained(folder, save_embedding_layers=False, state_dict=weights)
     elif weights is None:
