@@ -31,13 +31,13 @@ class _Loader(yaml.SafeLoader):
             self._refuse_repeated_keys(node)
         super().flatten_mapping(node)
         if len(node.value) > MAX_KEYS:
-            raise ValueError(f"a mapping grows to more than {MAX_KEYS} keys{node.start_mark}")
+            raise ValueError(f"a mapping grows to more than {MAX_KEYS} keys ({_place(node.start_mark)})")
 
     def _refuse_repeated_keys(self, node: yaml.MappingNode) -> None:
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
-                raise ValueError(f"{key.value!r} stands there twice; keep one{key.start_mark}")
+                raise ValueError(f"{key.value!r} stands there twice; keep one ({_place(key.start_mark)})")
             seen.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
 
 
@@ -47,8 +47,15 @@ def parse_yaml(text: str) -> Any:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a safe loader
     except RecursionError as error:
         raise ValueError("a part of it holds itself") from error
+    except yaml.MarkedYAMLError as error:
+        place = f"{_place(error.problem_mark)}: " if error.problem_mark else ""
+        raise ValueError(f"{place}{error.problem}") from error
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def _place(mark: yaml.Mark) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}"
 
 
 def show(value: object) -> str:
