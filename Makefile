@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo repro test browser bench calibrate torture check format venv lock
+.PHONY: demo repro test browser bench calibrate torture check format venv licences lock
 
 demo: venv ## the whole pipeline on the built-in model and the sample data
 	$(BIN)/bluepencil repro
@@ -64,6 +64,9 @@ venv: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+licences: venv ## rewrite docs/licences.md from what is installed
+	$(BIN)/python -m tests.licences
 
 lock: ## rewrite requirements.lock from what is installed
 	$(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed 's/+cpu$$//' > requirements.lock.new

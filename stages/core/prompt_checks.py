@@ -34,10 +34,14 @@ def check_prompts(rows: Iterable[RawRow], index: PairIndex, settings: Settings) 
             continue
         ids[number] = prompt.prompt_id
         numbers[number] = table.add(prompt.prompt)
-        for what, value in (("id", prompt.prompt_id), ("prompt", numbers[number])):
-            first = seen.setdefault((what, value), row.line)
-            if first != row.line:
-                findings.append((number, Finding("prompts_are_unique", f"line {first} has the same {what}")))
+        firsts = {
+            what: seen.setdefault((what, value), row.line)
+            for what, value in (("id", prompt.prompt_id), ("prompt", numbers[number]))
+        }
+        if alike := [f"line {line} has the same {what}" for what, line in firsts.items() if line != row.line]:
+            findings.append(
+                (number, Finding("prompts_are_unique", ", ".join(alike)))
+            )  # one a row: rows count
         if index.prompts.find(prompt.prompt) is not None or index.texts.find(prompt.prompt) is not None:
             findings.append((number, Finding("prompts_are_fresh", "it stands in a pair")))
     findings += _near_duplicates(numbers, lines, table, similarity=settings.similarity)
