@@ -117,7 +117,7 @@ def test_a_probe_that_moved_nothing_is_not_mentioned(world: Path) -> None:
     ("text", "message"),
     [
         ("", "0 texts, 24 were expected"),
-        ('{"kind": "text"}', "do not fit ProbeRow"),
+        ('{"kind": "text"}', "does not fit ProbeRow"),
         ('{"kind": "text", "logp": NaN}', "NaN is not a number"),
     ],
 )
