@@ -21,9 +21,8 @@ Every package of `requirements.lock` as its own metadata states it; `make licenc
 [data.md](data.md).
 
 Known vulnerabilities are looked up with `pip-audit -r requirements.lock --no-deps --disable-pip`, in an environment of its
-own. It asks an advisory service over the network (PyPI's, or `-s osv`); no stage and no test needs it. Where this page
-was last written, the package index in reach served no advisories, so every package came back as not audited:
-run it where you deploy.
+own. It asks an advisory service over the network (PyPI's, or `-s osv`); no stage and no test needs it. No answer of
+such a service is recorded here: run it where you deploy.
 
 """
 
