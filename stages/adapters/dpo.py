@@ -1,6 +1,7 @@
 """A DPO run from settings to saved weights: build the trainer, check it, run it, save the policy."""
 
 import os
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -177,6 +178,11 @@ def train_policy(trainer: PairTrainer, *, resume_from: Path | None) -> None:
         trainer.model.float()
     try:
         trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    except pickle.UnpicklingError as error:  # torch reads tensors out of these files, and nothing that runs
+        raise RuntimeCheckError(
+            f"train: {resume_from} is sealed, yet holds what no training writes; somebody put it there. "
+            f"Nothing of it was run; remove {trainer.args.output_dir} and start again"
+        ) from error
     except torch.OutOfMemoryError as error:
         raise ModelError(
             "train: out of GPU memory; lower train.per_device_train_batch_size and raise "

@@ -20,7 +20,13 @@ from trl.trainer import dpo_trainer
 from trl.trainer.utils import add_fused_lm_head
 
 from stages.adapters.checkpoint import load_model, load_tokenizer
-from stages.adapters.checkpoints import COMPLETE, checkpoint_folder, last_whole_checkpoint, run_key
+from stages.adapters.checkpoints import (
+    COMPLETE,
+    checkpoint_folder,
+    last_whole_checkpoint,
+    run_key,
+    seal_checkpoint,
+)
 from stages.adapters.dpo import (
     build_trainer,
     check_step_zero,
@@ -349,6 +355,28 @@ def test_a_damaged_checkpoint_is_removed_and_the_one_before_it_used(
     assert last_whole_checkpoint(tmp_path) is None
     assert "checkpoint-6 has a damaged" in capsys.readouterr().err
     assert not list(tmp_path.glob("checkpoint-*"))
+
+
+class Mark:
+    """A pickle that leaves a mark when it is opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_planted_checkpoint_runs_nothing(rows: list[ReferenceRow], tmp_path: Path) -> None:
+    trainer_in(tmp_path, rows, settings()).train()
+    planted = last_whole_checkpoint(tmp_path)
+    assert planted is not None
+    torch.save(Mark(tmp_path / "mark"), planted / "optimizer.pt")
+    seal_checkpoint(planted)
+
+    with pytest.raises(RuntimeCheckError, match=r"checkpoint-8 is sealed, yet holds what no training writes"):
+        train_policy(trainer_in(tmp_path, rows, settings()), resume_from=last_whole_checkpoint(tmp_path))
+    assert not (tmp_path / "mark").exists()
 
 
 @pytest.mark.parametrize(
