@@ -19,6 +19,7 @@ from tests.tiny_repository import environment, make_tiny_repository
 
 LONGEST_RUN_S = 1800
 ORPHAN_GRACE_S = 15
+N_ATTEMPTS = 5
 TEMPORARY = ".*.tmp"
 NOBODY = 65534
 
@@ -163,34 +164,45 @@ def wait_for_stage(dvc: "subprocess.Popen[str]") -> psutil.Process | None:
     return None
 
 
+def while_it_runs(
+    repository: Repository,
+    stage: str | None,
+    after: float,
+    act: Callable[["subprocess.Popen[str]", psutil.Process], None],
+) -> "subprocess.Popen[str]":
+    """DVC, ended, after `act` was done to it or its stage in mid-run; sooner each time it came too late."""
+    for attempt in range(N_ATTEMPTS):
+        dvc = repository.start("dvc", "repro", "--single-item", str(stage))
+        child = wait_for_stage(dvc)
+        time.sleep(after / 2**attempt)
+        in_time = child is not None and child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+        if in_time and child is not None:
+            act(dvc, child)
+        dvc.communicate(timeout=LONGEST_RUN_S)
+        if in_time:
+            return dvc
+        repository.forget(str(stage))
+    raise CannotRunError(f"the stage ended {N_ATTEMPTS} times before it could be disturbed")
+
+
 def kill_stage(after: float) -> Disturbance:
     """SIGKILL to the stage's process `after` seconds from its start: a crash, or the kernel short of memory."""
 
     def disturb(repository: Repository, stage: str | None) -> Seen:
-        dvc = repository.start("dvc", "repro", "--single-item", str(stage))
-        child = wait_for_stage(dvc)
-        time.sleep(after)
-        alive = child is not None and child.is_running()
-        if alive and child is not None:
-            child.kill()
-        dvc.communicate(timeout=LONGEST_RUN_S)
-        problems = ["DVC called a killed stage a success"] if alive and dvc.returncode == 0 else []
-        return Seen("killed" if alive else "had ended before", problems)
+        dvc = while_it_runs(repository, stage, after, lambda _, child: child.kill())
+        return Seen("killed", [] if dvc.returncode else ["DVC called a killed stage a success"])
 
     return disturb
 
 
 def signal_dvc(name: str, after: float) -> Disturbance:
     """A signal to DVC alone, or for Ctrl-C to all of the terminal's processes."""
+    number = signal.Signals[name]
+    send = os.killpg if name == "SIGINT" else os.kill
 
     def disturb(repository: Repository, stage: str | None) -> Seen:
-        dvc = repository.start("dvc", "repro", "--single-item", str(stage))
-        wait_for_stage(dvc)
-        time.sleep(after)
-        number = signal.Signals[name]
-        (os.killpg if name == "SIGINT" else os.kill)(dvc.pid, number)
-        dvc.communicate(timeout=LONGEST_RUN_S)
-        return Seen(f"DVC ended with {dvc.returncode}")
+        dvc = while_it_runs(repository, stage, after, lambda dvc, _: send(dvc.pid, number))
+        return Seen(f"DVC ended with {dvc.returncode}", [] if dvc.returncode else [f"{name} was not felt"])
 
     return disturb
 

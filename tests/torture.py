@@ -9,6 +9,7 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -54,7 +55,7 @@ def cases(stages: list[str], durations: dict[str, float], *, kills: int, seed: i
     draw = random.Random(seed)
     for stage in stages:
         for number in range(kills):
-            after = draw.uniform(0.1, 1.0) * durations[stage]
+            after = draw.uniform(0.1, 0.9) * durations[stage]
             yield Case(f"SIGKILL {number + 1}, after {after:.1f} s", stage, disturbances.kill_stage(after))
         yield Case("last file half-written", stage, disturbances.truncated_out)
         yield Case("disk full at every size", stage, disturbances.file_size_limits)
@@ -116,6 +117,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose line contains this text")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/torture.json"))
     options = parser.parse_args()
+    # a shell that starts this in the background lets it, and all that it starts, be deaf to Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="torture-") as scratch:
         print("torture: an undisturbed run first", flush=True)
         template = undisturbed(Path(scratch) / "template/repository")
