@@ -46,6 +46,7 @@ class Repository:
         self.root = root
         self.environment = environment(root)
         self.forgotten_outs: list[Path] = []
+        self.forgotten: dict[Path, bytes] = {}  # what they held
 
     def start(self, *command: str, **options: object) -> subprocess.Popen[str]:
         """Start `python -m <command>` in a process group of its own."""
@@ -109,6 +110,7 @@ class Repository:
     def forget(self, stage: str) -> None:
         """As if the stage had never run: no outs, no lock entry, no run cache."""
         self.forgotten_outs = self.outs(stage)
+        self.forgotten = _contents(self.forgotten_outs)
         for out in self.forgotten_outs:
             shutil.rmtree(out) if out.is_dir() else out.unlink()
         lock = yaml.safe_load((self.root / "dvc.lock").read_text())
@@ -216,8 +218,9 @@ def file_size_limits(repository: Repository, stage: str | None) -> Seen:
         if "Traceback" in done.stderr:
             problems.append(f"a traceback at {limit} bytes: {done.stderr.strip().splitlines()[-1][:200]}")
         after = _contents(repository.forgotten_outs)
-        if done.returncode and any(before.get(path) != after[path] for path in after):
-            problems.append(f"an out was written at {limit} bytes although the stage failed")
+        whole = repository.forgotten
+        if any(after[path] not in (before.get(path), whole.get(path)) for path in after):
+            problems.append(f"an out is neither as it was nor whole at {limit} bytes")
     return Seen("ended with its message", problems)
 
 
