@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import yaml
 
-from tests.tiny_repository import environment, make_tiny_repository
+from tests.tiny_repository import CommandLine, make_tiny_repository
 
-LONGEST_RUN_S = 1800
+LONGEST_RUN_S = CommandLine.longest_s
 ORPHAN_GRACE_S = 15
 N_ATTEMPTS = 5
 TEMPORARY = ".*.tmp"
@@ -39,33 +39,13 @@ class Seen:
 Disturbance = Callable[["Repository", str | None], Seen]
 
 
-class Repository:
+class Repository(CommandLine):
     """A tiny repository that runs its own code with its own checkpoints and DVC state."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.environment = environment(root)
+        super().__init__(root)
         self.forgotten_outs: list[Path] = []
         self.forgotten: dict[Path, bytes] = {}  # what they held
-
-    def start(self, *command: str, **options: object) -> subprocess.Popen[str]:
-        """Start `python -m <command>` in a process group of its own."""
-        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-            [sys.executable, "-m", *command],
-            cwd=self.root,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            **options,
-        )
-
-    def run(self, *command: str, **options: object) -> subprocess.CompletedProcess[str]:
-        """Run `python -m <command>` to its end."""
-        process = self.start(*command, **options)
-        out, err = process.communicate(timeout=LONGEST_RUN_S)
-        return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     def dvc(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
         """Run DVC."""

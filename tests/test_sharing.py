@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,42 +14,26 @@ import yaml
 from stages.cli.remote import remote_settings
 from stages.errors import InputError
 from tests.remote_servers import KEY, SECRET, s3_server, ssh_server
-from tests.tiny_repository import ROOT, environment, git
+from tests.tiny_repository import ROOT, CommandLine, git
 from tests.whole_repository import BETA, COMMITTER, VARIANT, copy_whole_repository
 
 BUCKET = "s3://team/blue-pencil"
 NEWER = "newer"
 POLICY = "models/policy/adapter_model.safetensors"
-LONGEST_COMMAND_S = 300
 
 
-class Clone:
+class Clone(CommandLine):
     """A repository and the command line in it, with S3 credentials in the environment."""
 
+    longest_s = 300
+
     def __init__(self, root: Path) -> None:
-        self.root = root
         secrets = {
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        self.environment = environment(root, **secrets, **COMMITTER)
-
-    def start(self, *command: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=self.root,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
-        process = self.start(*command)
-        out, err = process.communicate(timeout=LONGEST_COMMAND_S)
-        return subprocess.CompletedProcess(command, process.returncode, out, err)
+        super().__init__(root, **secrets, **COMMITTER)
 
     def dvc(self, *arguments: str) -> str:
         done = self.run("dvc", *arguments)
@@ -65,7 +47,7 @@ class Clone:
             time.sleep(0.001)
         assert process.poll() is None, "it ended before it could be interrupted"
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=LONGEST_COMMAND_S)
+        process.communicate(timeout=self.longest_s)
 
     def set_remote(self, *arguments: str) -> None:
         done = self.run("stages", "remote", *arguments)

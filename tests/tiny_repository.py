@@ -64,6 +64,35 @@ def environment(folder: Path, **extra: str) -> dict[str, str]:
     }
 
 
+class CommandLine:
+    """Commands in a repository, each in a process group of its own; none may take longer than `longest_s`."""
+
+    longest_s = 1800
+
+    def __init__(self, root: Path, **extra: str) -> None:
+        self.root = root
+        self.environment = environment(root, **extra)
+
+    def start(self, *command: str, **options: object) -> subprocess.Popen[str]:
+        """Start `python -m <command>`."""
+        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+            [sys.executable, "-m", *command],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **options,
+        )
+
+    def run(self, *command: str, **options: object) -> subprocess.CompletedProcess[str]:
+        """Run `python -m <command>` to its end."""
+        process = self.start(*command, **options)
+        out, err = process.communicate(timeout=self.longest_s)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
 def git(folder: Path, *arguments: str) -> str:
     """The output of a git command, as a committer who has no configuration."""
     who = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
