@@ -108,7 +108,7 @@ def ours(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
     )  # fmt: skip
     losses = record_losses(trainer)
     clock.wait()
-    dpo.check_step_zero(trainer, batch_size=runtime.score_batch_size, tolerance=runtime.margin_tolerance)
+    dpo.check_step_zero(trainer, tolerance=runtime.margin_tolerance)
     clock.done("check", len(pairs))
     return trainer, losses
 

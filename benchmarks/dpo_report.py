@@ -64,7 +64,8 @@ def describe(
             "chosen": _quantiles([len(pair.chosen_ids) for pair in pairs]),
             "rejected": _quantiles([len(pair.rejected_ids) for pair in pairs]),
             "shared row": _quantiles([pair.n_row_tokens for pair in pairs]),
-            "two rows": _quantiles([pair.n_row_tokens + len(pair.prompt_ids) for pair in pairs]),
+            "common beginning": _quantiles([pair.n_shared_tokens for pair in pairs]),
+            "two rows": _quantiles([n_two_rows(pair) for pair in pairs]),
         },
         "n_pairs": len(pairs),
         "n_loss_pairs": sum(block.n_pairs for block in ours_losses.blocks if block.phase == "train"),
@@ -73,6 +74,11 @@ def describe(
         "machine": machine(),
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
+
+
+def n_two_rows(pair: RenderedPair) -> int:
+    """Tokens in TRL's layout, without padding."""
+    return 2 * len(pair.prompt_ids) + len(pair.chosen_ids) + len(pair.rejected_ids)
 
 
 def step_cost_curve(arm: Arm) -> list[dict[str, float]]:

@@ -59,7 +59,7 @@ def main() -> None:
     with checkpoints.checkpoint_folder(key) as folder:
         model = load_model(paths.BASE_MODEL, None, runtime)
         trainer = dpo.build_trainer(model, tokenizer, rows, train=train, runtime=runtime, checkpoints=folder)
-        dpo.check_step_zero(trainer, batch_size=runtime.score_batch_size, tolerance=runtime.margin_tolerance)
+        dpo.check_step_zero(trainer, tolerance=runtime.margin_tolerance)
         say(f"train: {len(rows)} pairs; before the first step the policy equals the base")
         resume_from = checkpoints.where_to_resume(folder)
         dpo.train_policy(trainer, resume_from=resume_from)

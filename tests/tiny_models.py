@@ -92,11 +92,16 @@ def write_tiny_base(folder: Path, *, seed: int = 0) -> Path:
 
 
 def made_up_pairs(n: int, *, seed: int = 0) -> list[RenderedPair]:
-    """Pairs of random tokens whose lengths differ a good deal."""
+    """Pairs of random tokens whose lengths differ a good deal; in two of three, completions begin alike."""
     generator = torch.Generator().manual_seed(seed)
 
     def ids(low: int, high: int) -> list[int]:
         length = int(torch.randint(low, high, (1,), generator=generator))
         return torch.randint(2, 320, (length,), generator=generator).tolist()
 
-    return [RenderedPair(f"p{number:03}", ids(1, 12), ids(1, 25), ids(1, 25)) for number in range(n)]
+    def pair(number: int) -> RenderedPair:
+        prompt, chosen, rejected = ids(1, 12), ids(1, 25), ids(1, 25)
+        beginning: list[int] = [[], chosen[: len(chosen) // 2 + 1], chosen][number % 3]
+        return RenderedPair(f"p{number:03}", prompt, chosen, beginning + rejected)
+
+    return [pair(number) for number in range(n)]

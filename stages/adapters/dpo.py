@@ -113,16 +113,15 @@ def lora_config(train: TrainParams) -> "LoraConfig":
     )
 
 
-def check_step_zero(trainer: PairTrainer, *, batch_size: int, tolerance: float) -> None:
+def check_step_zero(trainer: PairTrainer, *, tolerance: float) -> None:
     """Before any step the policy is the base: its log-prob differences must agree with the reference.
 
-    Scores the longest pairs, the batch that fails first if memory is short. Margins are in nats,
+    Scores the longest batch, the one that fails first if memory is short. Margins are in nats,
     without beta. RuntimeCheckError names the pair that differs most.
     """
     by_id = {pair.pair_id: pair for pair in trainer.pairs}
-    batch = next(
-        similar_length_batches([RenderedPair(*pair[:4]) for pair in trainer.pairs], batch_size=batch_size)
-    )
+    pairs = [RenderedPair(*pair[:4]) for pair in trainer.pairs]
+    batch = next(similar_length_batches(pairs, batch_size=trainer.args.per_device_train_batch_size))
     scored = score_batch(trainer.model, batch, pad_token_id=trainer.processing_class.pad_token_id)
 
     def margin(pair_id: str) -> float:

@@ -44,7 +44,7 @@ def load_bundled() -> QuestionSet:
 
     spec = find_spec("lm_eval")
     if spec is None or spec.origin is None:
-        raise InputError("mmlu.source bundled: lm-eval is not installed; run `make install`")
+        raise InputError("mmlu.source bundled: lm-eval is not installed; run `make venv`")
     folder = Path(spec.origin).parent / "tasks/mmlu/flan_cot_fewshot"
     rows: dict[tuple[str, str], Row] = {}
     for path in sorted(folder.glob("mmlu_*.yaml")):

@@ -19,6 +19,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from stages.adapters.shared_prefix import add_shared_prefix
 from stages.core.batching import epoch_order
 from stages.core.reference import ReferenceRow, reference_sums
+from stages.core.rendered import RenderedPair
 from stages.core.training_watch import exploded
 from stages.errors import RuntimeCheckError
 
@@ -39,7 +40,7 @@ class PairSampler(torch.utils.data.Sampler[int]):
 
     def __init__(self, pairs: Sequence[ReferenceRow], *, batch_size: int, seed: int) -> None:
         self.names = [pair.pair_id for pair in pairs]
-        self.lengths = [sum(map(len, pair[1:4])) for pair in pairs]
+        self.lengths = [RenderedPair(*pair[:4]).n_row_tokens for pair in pairs]
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0

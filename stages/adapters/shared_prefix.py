@@ -1,15 +1,17 @@
-"""Runs both completions of a pair in one row, so that their common prompt is run once.
+"""Runs both completions of a pair in one row, so that what they have in common up front is run once.
 
 TRL lays a batch of B pairs out as 2B rows, `[prompt | chosen]` and `[prompt | rejected]`, and asks
 the model for per-token log-probs (`fused_lm_head=True`). `add_shared_prefix` answers that call from
 B rows instead:
 
-    tokens     prompt[:-1]  | last chosen...  | last rejected...
-    positions  0 .. p-2     | p-1 ..          | p-1 ..            (each branch restarts)
+    tokens     trunk[:-1]  | last chosen...  | last rejected...
+    positions  0 .. t-2    | t-1 ..          | t-1 ..            (each branch restarts)
     attention  causal, and the branches do not see each other
 
-The last prompt token opens each branch, so every label has a predictor of its own. The LM head runs
-only where there is a label. The answer has TRL's shape, so every loss and metric of TRL's works on it.
+The trunk is the prompt and the tokens with which both completions begin: editors often leave the first
+words as they are. Its last token opens each branch, so every label after it has a predictor of its own;
+a label in the trunk has one predictor and counts for both rows. The LM head runs only where there is a
+label. The answer has TRL's shape, so every loss and metric of TRL's works on it.
 """
 
 import types
@@ -32,52 +34,66 @@ LARGEST_DIFFERENCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 
 
 
 class SharedRows(NamedTuple):
-    """B shared rows of L tokens and where their labels stand in TRL's 2B rows of T tokens."""
+    """B shared rows of L tokens and where their labels stand in TRL's 2B rows of T tokens.
+
+    N labels are scored, M are asked for: those in a trunk stand in two of TRL's rows.
+    """
 
     input_ids: torch.Tensor  # (B, L)
     position_ids: torch.Tensor  # (B, L)
-    branch: torch.Tensor  # (B, L): 0 prompt, 1 chosen, 2 rejected, -1 padding
+    branch: torch.Tensor  # (B, L): 0 trunk, 1 chosen, 2 rejected, -1 padding
     source: torch.Tensor  # (N, 2): row and position in (B, L) of each label's predictor
-    target: torch.Tensor  # (N, 2): row and position in (2B, T - 1), TRL's shifted grid
     labels: torch.Tensor  # (N,)
+    target: torch.Tensor  # (M, 2): row and position in (2B, T - 1), TRL's shifted grid
+    scored: torch.Tensor  # (M,): which of the N labels stands there
 
 
 def share_prefix(input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> SharedRows:
     """Lay TRL's right-padded 2B rows (chosen first) out as B rows; `labels` is -100 outside completions."""
     n_pairs = input_ids.shape[0] // 2
+    ids = input_ids.cpu()
     n_prompt = (labels != -100).int().argmax(dim=1).tolist()
     n_total = attention_mask.sum(dim=1).tolist()
-    rows, positions, branches, source, target = [], [], [], [], []
+    rows, positions, branches, source, target, scored = [], [], [], [], [], []
+    n_scored = 0
     for pair in range(n_pairs):
-        start = n_prompt[pair]
-        parts = [input_ids[pair, : start - 1]]
-        position = [torch.arange(start - 1)]
-        branch = [torch.zeros(start - 1, dtype=torch.long)]
-        offset = start - 1
-        for number, row in ((1, pair), (2, pair + n_pairs)):
-            n_branch = (
-                n_total[row] - start
-            )  # labels of this branch; its tokens are `last` and all but the final label
-            parts.append(input_ids[row, start - 1 : n_total[row] - 1])
-            position.append(torch.arange(start - 1, n_total[row] - 1))
-            branch.append(torch.full((n_branch,), number))
-            steps = torch.arange(n_branch)
-            source.append(torch.stack([torch.full_like(steps, pair), steps + offset], dim=1))
-            target.append(torch.stack([torch.full_like(steps, row), steps + start - 1], dim=1))
-            offset += n_branch
-        rows.append(torch.cat(parts))
-        positions.append(torch.cat(position))
-        branches.append(torch.cat(branch))
+        start, twin = n_prompt[pair], pair + n_pairs
+        n_trunk = start + _n_common(ids[pair, start : n_total[pair]], ids[twin, start : n_total[twin]])
+        parts = [(0, pair, 0, n_trunk - 1)]
+        parts += [(1, pair, n_trunk - 1, n_total[pair] - 1), (2, twin, n_trunk - 1, n_total[twin] - 1)]
+        rows.append(torch.cat([ids[row, first:last] for _, row, first, last in parts]))
+        positions.append(torch.cat([torch.arange(first, last) for _, _, first, last in parts]))
+        branches.append(torch.cat([torch.full((last - first,), number) for number, _, first, last in parts]))
+        offset = 0
+        for number, row, first, last in parts:
+            places = torch.arange(max(first, start - 1), last)  # each predicts the token after it
+            source.append(torch.stack([torch.full_like(places, pair), places - first + offset], dim=1))
+            for place in (pair, twin) if number == 0 else (row,):
+                target.append(torch.stack([torch.full_like(places, place), places], dim=1))
+                scored.append(torch.arange(n_scored, n_scored + len(places)))
+            n_scored += len(places)
+            offset += last - first
     device = input_ids.device
-    all_targets = torch.cat(target).to(device)
+    tokens = _pad(rows, int(ids[0, 0]))
+    targets, which = torch.cat(target), torch.cat(scored)
+    next_ids = torch.empty(n_scored, dtype=ids.dtype)
+    next_ids[which] = ids[targets[:, 0], targets[:, 1] + 1]
     return SharedRows(
-        input_ids=_pad(rows, int(input_ids[0, 0])).to(device),
+        input_ids=tokens.to(device),
         position_ids=_pad(positions, 0).to(device),
         branch=_pad(branches, -1).to(device),
         source=torch.cat(source).to(device),
-        target=all_targets,
-        labels=labels[all_targets[:, 0], all_targets[:, 1] + 1],
+        labels=next_ids.to(device),
+        target=targets.to(device),
+        scored=which.to(device),
     )
+
+
+def _n_common(chosen: torch.Tensor, rejected: torch.Tensor) -> int:
+    """Tokens with which both completions begin; at least one token of each is left to its branch."""
+    n_most = min(len(chosen), len(rejected)) - 1
+    differ = (chosen[:n_most] != rejected[:n_most]).nonzero()
+    return int(differ[0]) if len(differ) else n_most
 
 
 def pad_to_blocks(rows: SharedRows) -> SharedRows:
@@ -139,7 +155,7 @@ def _shared_forward(fused_forward: "Callable[..., Any]", with_metrics: bool) -> 
         shape = (input_ids.shape[0], input_ids.shape[1] - 1)
         return FusedCausalLMOutput(
             **{
-                name: None if values is None else _scatter(values, rows.target, shape)
+                name: None if values is None else _scatter(values[rows.scored], rows.target, shape)
                 for name, values in per_label.items()
             },
             label_mask=labels[:, 1:] != -100,
@@ -171,12 +187,13 @@ def _difference(model: PreTrainedModel, fused_forward: "Callable[..., Any]") -> 
     weights = next(model.parameters())
     if weights.numel() == 0 or weights.is_meta:
         return None  # sharded before it is wrapped: nothing can be run yet
-    # pairs of prompts of 9 and 5 tokens; completions of 4 and 6, 7 and 3
+    # pairs of prompts of 9 and 5 tokens; completions of 4 and 6, 7 and 3, whose first tokens are the same
     lengths = torch.tensor([[9, 4], [5, 7], [9, 6], [5, 3]], device=weights.device)
     place = torch.arange(15, device=weights.device)[None]
     in_row = place < lengths.sum(dim=1, keepdim=True)
     is_prompt = place < lengths[:, :1]
-    ids = torch.where(is_prompt, place * 7 + 3, place * 11 + torch.arange(4, device=weights.device)[:, None])
+    own = torch.arange(4, device=weights.device)[:, None] * (place > lengths[:, :1])
+    ids = torch.where(is_prompt, place * 7 + 3, place * 11 + own)
     ids = ids % model.config.get_text_config().vocab_size
     call = {
         "input_ids": ids,
@@ -217,4 +234,4 @@ def _scatter(values: torch.Tensor, target: torch.Tensor, shape: tuple[int, int])
 
 
 def _pad(rows: list[torch.Tensor], value: int) -> torch.Tensor:
-    return torch.nn.utils.rnn.pad_sequence([row.cpu() for row in rows], batch_first=True, padding_value=value)
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)

@@ -1,6 +1,7 @@
 """A pair as token ids, and the order in which pairs are scored."""
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from stages.core.hashing import hex_digest
@@ -16,9 +17,16 @@ class RenderedPair(NamedTuple):
     rejected_ids: list[int]
 
     @property
+    def n_shared_tokens(self) -> int:
+        """Tokens with which both completions begin."""
+        same = (one == other for one, other in zip(self.chosen_ids, self.rejected_ids, strict=False))
+        return sum(1 for _ in takewhile(bool, same))
+
+    @property
     def n_row_tokens(self) -> int:
-        """Tokens of the prompt and both completions."""
-        return len(self.prompt_ids) + len(self.chosen_ids) + len(self.rejected_ids)
+        """Tokens of the prompt and both completions, their common beginning counted once."""
+        n_apart = len(self.prompt_ids) + len(self.chosen_ids) + len(self.rejected_ids)
+        return n_apart - self.n_shared_tokens
 
     @property
     def n_longest_tokens(self) -> int:

@@ -144,7 +144,7 @@ def test_every_loss_equals_stock_trl_and_trains(
 
     first = float(ours.compute_loss(ours.model, batch).detach())
 
-    assert first == pytest.approx(stock_first_loss(rows, train, tmp_path / "stock"), abs=1e-4)
+    assert first == pytest.approx(stock_first_loss(rows, train, tmp_path / "stock"), abs=1e-4, rel=1e-5)
     train_policy(ours, resume_from=None)
     assert ours.state.global_step == 2
     assert any(
@@ -156,7 +156,7 @@ def test_every_loss_equals_stock_trl_and_trains(
 
 def test_before_the_first_step_the_policy_is_the_base(rows: list[ReferenceRow], tmp_path: Path) -> None:
     trainer = trainer_in(tmp_path, rows, settings())
-    check_step_zero(trainer, batch_size=4, tolerance=1e-4)
+    check_step_zero(trainer, tolerance=1e-4)
     trainer.train()
     assert trainer.state.log_history[0]["loss"] == pytest.approx(0.693147, abs=1e-4)
 
@@ -175,7 +175,7 @@ def test_no_weight_is_hashed_for_a_cache_that_is_not_used(
 def test_a_reference_of_another_model_stops_the_run(rows: list[ReferenceRow], tmp_path: Path) -> None:
     trainer = trainer_in(tmp_path, rows, settings(), seed=5)
     with pytest.raises(RuntimeCheckError, match=r"before the first step pair p\d+ has a margin"):
-        check_step_zero(trainer, batch_size=4, tolerance=1e-4)
+        check_step_zero(trainer, tolerance=1e-4)
 
 
 def test_a_loss_that_is_not_finite_names_the_pairs(rows: list[ReferenceRow], tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_all_weights_can_be_trained(rows: list[ReferenceRow], tmp_path: Path) ->
     trainer = trainer_in(
         tmp_path / "run", rows, settings(method="full", learning_rate=1e-3, num_train_epochs=0.5)
     )
-    check_step_zero(trainer, batch_size=4, tolerance=1e-4)
+    check_step_zero(trainer, tolerance=1e-4)
     trainer.train()
     save_policy(trainer, tmp_path / "policy", base_name="models/base")
     saved = load_file(tmp_path / "policy/model.safetensors")

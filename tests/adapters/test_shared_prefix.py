@@ -135,8 +135,40 @@ def test_a_row_holds_the_prompt_once_and_opens_each_branch_with_its_last_token()
     assert rows.position_ids.tolist() == [[0, 1, 2, 3, 2]]
     assert rows.branch.tolist() == [[0, 0, 1, 1, 2]]
     assert rows.source.tolist() == [[0, 2], [0, 3], [0, 4]]
-    assert rows.target.tolist() == [[0, 2], [0, 3], [1, 2]]
     assert rows.labels.tolist() == [20, 21, 30]
+    assert rows.target.tolist() == [[0, 2], [0, 3], [1, 2]]
+    assert rows.scored.tolist() == [0, 1, 2]
+
+
+def test_a_common_beginning_is_run_once_and_counts_for_both_rows() -> None:
+    # prompt 10 11, chosen 20 21 22, rejected 20 21 30 31; what begins alike, 20 21, joins the prompt
+    input_ids = torch.tensor([[10, 11, 20, 21, 22, 0], [10, 11, 20, 21, 30, 31]])
+    attention_mask = torch.tensor([[1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 1]])
+    labels = torch.tensor([[-100, -100, 20, 21, 22, -100], [-100, -100, 20, 21, 30, 31]])
+
+    rows = share_prefix(input_ids, attention_mask, labels)
+
+    assert rows.input_ids.tolist() == [[10, 11, 20, 21, 21, 30]]
+    assert rows.position_ids.tolist() == [[0, 1, 2, 3, 3, 4]]
+    assert rows.branch.tolist() == [[0, 0, 0, 1, 2, 2]]
+    assert rows.source.tolist() == [[0, 1], [0, 2], [0, 3], [0, 4], [0, 5]]
+    assert rows.labels.tolist() == [20, 21, 22, 30, 31]
+    assert rows.target.tolist() == [[0, 1], [0, 2], [1, 1], [1, 2], [0, 3], [1, 3], [1, 4]]
+    assert rows.scored.tolist() == [0, 1, 0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("rejected", [[20, 21], [20, 21, 22]])
+def test_each_branch_keeps_a_label_where_one_completion_begins_the_other(rejected: list[int]) -> None:
+    pair = [[10, 20, 21], [10, *rejected]]
+    length = max(map(len, pair))
+    input_ids = torch.tensor([row + [0] * (length - len(row)) for row in pair])
+    attention_mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in pair])
+    labels = input_ids.masked_fill((attention_mask == 0) | (input_ids == 10), -100)
+
+    rows = share_prefix(input_ids, attention_mask, labels)
+
+    assert rows.branch.tolist() == [[0, 1, *[2] * (len(rejected) - 1)]]
+    assert rows.labels.tolist() == [20, 21, *rejected[1:]]
 
 
 def test_branches_see_the_prompt_and_themselves_only() -> None:

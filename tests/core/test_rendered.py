@@ -16,6 +16,13 @@ def test_lengths_count_the_prompt_once() -> None:
     assert pair("a", 3, 4, 5).n_longest_tokens == 8
 
 
+def test_lengths_count_the_common_beginning_of_both_completions_once() -> None:
+    apart = RenderedPair("a", [1, 1], [4, 5, 6, 7], [4, 5, 9])
+    assert (apart.n_shared_tokens, apart.n_row_tokens) == (2, 7)
+    longer = RenderedPair("b", [1], [4, 5], [4, 5, 6])
+    assert (longer.n_shared_tokens, longer.n_row_tokens) == (2, 4)
+
+
 def test_the_hash_depends_on_every_token_and_on_where_it_stands() -> None:
     pairs = [
         RenderedPair("a", [1, 2], [3], [4]),
