@@ -41,6 +41,8 @@ calibrate: venv ## coverage and false-pass rates on thousands of simulated model
 	$(BIN)/python -m benchmarks.calibrate_choice
 
 torture: venv ## kill, starve and confuse every stage of a tiny pipeline; each time the next repro must heal it
+	@command -v faketime >/dev/null || { apt-get update -qq && apt-get install -y -qq faketime; } >/dev/null 2>&1 \
+	|| echo "faketime is not here: the case with another clock will not run"
 	$(BIN)/python -m tests.torture
 
 check: venv ## lint, types, layers

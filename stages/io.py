@@ -195,11 +195,12 @@ def read_jsonl(path: Path, model: type[Row]) -> list[Row]:
     return rows
 
 
-def read_text(path: Path) -> str:
-    """Read UTF-8 text; InputError where it is missing, a folder or not UTF-8."""
+def read_text(path: Path, *, newline: str | None = None) -> str:
+    """Read UTF-8 text; InputError where it is missing, a folder or not UTF-8. `newline` is `open`'s."""
     _must_be_file(path)
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8", newline=newline) as file:
+            return file.read()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not readable as UTF-8 text ({error}); save it as UTF-8") from error
     except OSError as error:

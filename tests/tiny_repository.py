@@ -75,15 +75,14 @@ class CommandLine:
 
     def start(self, *command: str, **options: object) -> subprocess.Popen[str]:
         """Start `python -m <command>`."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
             [sys.executable, "-m", *command],
             cwd=self.root,
             env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            **options,
+            **pipes | options,
         )
 
     def run(self, *command: str, **options: object) -> subprocess.CompletedProcess[str]:

@@ -10,10 +10,12 @@ import json
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,8 +77,8 @@ def cases(stages: list[str], durations: dict[str, float], *, kills: int, seed: i
     yield Case("queue worker killed", None, disturbances.killed_queue_worker)
 
 
-def run_case(case: Case, template: Repository, folder: Path) -> Result:
-    """Copy the template, take the stage's results away, disturb, heal, compare."""
+def run_case(case: Case, template: Repository, folder: Path, *, target: str | None = None) -> Result:
+    """Copy the template, take the stage's results away, disturb, heal (up to `target`), compare."""
     started = time.monotonic()
 
     def result(state: str, detail: str) -> Result:
@@ -87,19 +89,21 @@ def run_case(case: Case, template: Repository, folder: Path) -> Result:
         repository.forget(case.stage)
     try:
         seen = case.disturb(repository, case.stage)
+        problems = [*seen.problems, *healed(repository, template, target)]
     except CannotRunError as reason:
         return result("not run", str(reason))
-    problems = [*seen.problems, *healed(repository, template)]
+    except subprocess.SubprocessError as error:
+        return result("failed", str(error))
     shutil.rmtree(folder.parent, ignore_errors=True)
     return result("failed" if problems else "passed", "; ".join(problems) or seen.what)
 
 
-def healed(repository: Repository, template: Repository) -> Iterator[str]:
+def healed(repository: Repository, template: Repository, target: str | None) -> Iterator[str]:
     """What is wrong after one plain `repro`: nothing, if all is well."""
     left = repository.processes()
     if left:
         yield f"still computing: {left}"
-    again = repository.bluepencil("repro")
+    again = repository.bluepencil("repro", *([target] if target else []))
     if again.returncode:
         yield f"repro after it failed: {again.stderr[-400:]}"
     if repository.lock() != template.lock():
@@ -109,17 +113,28 @@ def healed(repository: Repository, template: Repository) -> Iterator[str]:
         yield f"left behind: {temporary}"
 
 
+def in_words(result: Result) -> str:
+    """One line."""
+    case = result.case
+    return (
+        f"{result.state:8} {case.stage or 'pipeline'}: {case.name} ({result.seconds:.0f} s) {result.detail}"
+    )
+
+
 def main() -> None:
     """Run all cases, print a line each and a summary; exit 1 if one failed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=3, help="random moments per stage")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2, help="cases at a time, each on one thread")
     parser.add_argument("--only", default="", help="cases whose line contains this text")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/torture.json"))
     options = parser.parse_args()
     # a shell that starts this in the background lets it, and all that it starts, be deaf to Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="torture-") as scratch:
+        Path(scratch).chmod(0o755)  # another user must get in
         print("torture: an undisturbed run first", flush=True)
         template = undisturbed(Path(scratch) / "template/repository")
         durations = template.durations()
@@ -129,20 +144,27 @@ def main() -> None:
             if options.only in f"{case.stage or 'pipeline'}: {case.name}"
         ]
         results = []
-        for number, case in enumerate(chosen):
-            result = run_case(case, template, Path(scratch) / f"case-{number}/repository")
-            results.append(result)
-            print(
-                f"[{number + 1}/{len(chosen)}] {result.state:8} {case.stage or 'pipeline'}: {case.name}"
-                f" ({result.seconds:.0f} s) {result.detail}",
-                flush=True,
-            )
+        with ThreadPoolExecutor(options.jobs) as pool:
+            running = [
+                pool.submit(run_case, case, template, Path(scratch) / f"case-{number}/repository")
+                for number, case in enumerate(chosen)
+            ]
+            for number, ended in enumerate(as_completed(running), start=1):
+                result = ended.result()
+                results.append(result)
+                print(f"[{number}/{len(chosen)}] {in_words(result)}", flush=True)
+    results.sort(key=lambda result: chosen.index(result.case))
+    seconds = time.monotonic() - began
     counts = {state: sum(r.state == state for r in results) for state in ("passed", "failed", "not run")}
-    print("torture: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
+    print(
+        "torture: " + ", ".join(f"{n} {state}" for state, n in counts.items()) + f", {seconds / 60:.0f} min"
+    )
     rows = [
         {"stage": r.case.stage, "case": r.case.name, "state": r.state, "detail": r.detail} for r in results
     ]
-    options.results.write_text(json.dumps({"counts": counts, "cases": rows}, indent=2) + "\n")
+    options.results.write_text(
+        json.dumps({"counts": counts, "seconds": round(seconds), "cases": rows}, indent=2) + "\n"
+    )
     sys.exit(1 if counts["failed"] else 0)
 
 

@@ -100,8 +100,11 @@ def _read_folder(folder: Path, split: str) -> list[Row]:
 
 
 def _read_csv(path: Path, subject: str, rows: list[Row], problems: list[str]) -> None:
-    """Append the rows of one file, or what is wrong with them; a quoted field may span lines."""
-    text = read_text(path).removeprefix("\ufeff")
+    """Append the rows of one file, or what is wrong with them; a quoted field may span lines.
+
+    Its line ends stay as they are: a few of MMLU's questions have the Windows kind, and lm-eval shows those.
+    """
+    text = read_text(path, newline="").removeprefix("\ufeff")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     n_before = len(rows) + len(problems)
     try:

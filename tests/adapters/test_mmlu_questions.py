@@ -78,6 +78,14 @@ def test_an_example_that_is_asked_too_is_not_shown(tmp_path: Path) -> None:
     assert load_csv(tmp_path, num_fewshot=1) == found  # the next one steps in
 
 
+def test_line_ends_within_a_field_stay_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "val/anatomy_val.csv"
+    file.parent.mkdir()
+    file.write_bytes(b'"First\r\nthen\nlast?",1,2,3,4,B\r\n')
+    (item,) = load_csv(tmp_path, num_fewshot=0).items
+    assert (item.question, item.choices) == ("First\r\nthen\nlast?", ["1", "2", "3", "4"])
+
+
 def test_a_quoted_field_may_hold_newlines_commas_and_quotes(tmp_path: Path) -> None:
     text = '"Read:\n\u2028said ""no"", and\n\nleft.",1,"2, or so",3,4,D\n\n'
     (item,) = load_csv(write(tmp_path, "val/anatomy_val.csv", text), num_fewshot=0).items
