@@ -1,11 +1,13 @@
-"""`python -m benchmarks.compare_scale [N]`: how long `bluepencil compare` takes over N experiments.
+"""`python -m benchmarks.compare_scale [N]`: how long `compare` and `dvc exp show` take over N experiments.
 
 Makes a DVC repository with N experiments in a temporary folder, as `git fast-import` writes them:
 each has its own parameters, lock file, metrics, and cached margins, answers and completions of the
-full size. Then times the whole command, start-up included, once. N is 100, or what you say.
+full size. Then times each whole command, start-up included, once. N is 100, or what you say.
 """
 
+import csv
 import hashlib
+import io
 import json
 import os
 import random
@@ -35,14 +37,11 @@ def main() -> None:
     n_experiments = int(sys.argv[1]) if len(sys.argv) > 1 else N_EXPERIMENTS
     with tempfile.TemporaryDirectory() as folder:
         build_repository(Path(folder), n_experiments)
-        before = cpu_of_children()
-        seconds, out = time_compare(Path(folder))
-        cpu_seconds = cpu_of_children() - before
-    n_rows = sum(line.split()[:1] == [str(rank)] for rank, line in enumerate(out.splitlines()[2:], start=1))
-    print(
-        f"compare: {n_rows} variants of {n_experiments} experiments in {seconds:.1f} s, start-up included "
-        f"({cpu_seconds:.1f} s of processor time)"
-    )
+        out = timed(Path(folder), "stages", "compare")
+        table = timed(Path(folder), "dvc", "exp", "show", "--csv")
+    n_ranked = sum(line.split()[:1] == [str(rank)] for rank, line in enumerate(out.splitlines()[2:], start=1))
+    n_shown = sum(row["Experiment"].startswith("v") for row in csv.DictReader(io.StringIO(table)))
+    print(f"of {n_experiments} experiments compare ranks {n_ranked}, exp show lists {n_shown}")
 
 
 def cpu_of_children() -> float:
@@ -51,16 +50,20 @@ def cpu_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def time_compare(folder: Path) -> tuple[float, str]:
-    """Wall seconds of `bluepencil compare` in `folder`, and what it printed."""
-    command = [sys.executable, "-m", "stages", "compare"]
-    start = time.monotonic()
+def timed(folder: Path, *command: str) -> str:
+    """What `python -m <command>` printed in `folder`; prints how long it took."""
+    before, start = cpu_of_children(), time.monotonic()
     done = subprocess.run(
-        command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-m", *command],
+        cwd=folder, env=_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if done.returncode:
         raise SystemExit(done.stderr)
-    return time.monotonic() - start, done.stdout
+    seconds, cpu_seconds = time.monotonic() - start, cpu_of_children() - before
+    print(
+        f"{' '.join(command[1:])}: {seconds:.1f} s, start-up included ({cpu_seconds:.1f} s of processor time)"
+    )
+    return done.stdout
 
 
 def build_repository(folder: Path, n_experiments: int) -> None:
