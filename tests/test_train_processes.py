@@ -117,7 +117,9 @@ def changed(tmp_path: Path, name: str, change: Callable[[dict[str, Any]], Any]) 
     ("name", "change", "runtime", "words"),
     [
         ("ddp.yaml", lambda config: config, ON_CPU, ["use_cpu: must be true where runtime.device is cpu"]),
-        ("fsdp2.yaml", lambda config: config, ON_CPU, ["FSDP shards over GPUs only"]),
+        ("fsdp2.yaml", lambda config: config, ON_CPU, ["use_cpu: must be true where runtime.device is cpu"]),
+        ("fsdp2.yaml", lambda config: config["fsdp_config"].pop("fsdp_version"), ON_CPU, ["must be 2"]),
+        ("zero2.yaml", lambda config: config, ON_CPU, ["DEEPSPEED shards over GPUs only"]),
         ("two_cpu_processes.yaml", lambda config: config, ON_CUDA, ["use_cpu: must be false"]),
         ("ddp.yaml", lambda config: config, ON_CUDA, ["num_processes: 8 wanted on this machine, it has 0"]),
         ("ddp.yaml", lambda config: config.update(num_proceses=2), ON_CPU, ["num_proceses", "no such key"]),

@@ -74,6 +74,7 @@ def build_trainer(
         disable_tqdm=True,
         trust_remote_code=False,
     )
+    launch.shard_on_cpus()
     try:
         trainer = PairTrainer(
             model=model,
@@ -162,7 +163,9 @@ def save_policy(
     elif weights is None:
         model.to(trainer.base_dtype).save_pretrained(folder)
     else:
-        rounded = {name: weight.to(trainer.base_dtype) for name, weight in weights.items()}
+        # whole weights come under every name they have; one file holds a tied head once
+        own = {name: weight for name, weight in weights.items() if name not in model.all_tied_weights_keys}
+        rounded = {name: weight.to(trainer.base_dtype) for name, weight in own.items()}
         model.save_pretrained(folder, state_dict=rounded)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's template; ours is reports/model_card.md
 

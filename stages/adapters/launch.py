@@ -92,6 +92,22 @@ def meet_processes(*, on_cpu: bool, patience_seconds: int) -> None:
         PartialState(cpu=True, timeout=timedelta(seconds=patience_seconds))
 
 
+def shard_on_cpus() -> None:
+    """Where the config says FSDP, shard over CPUs too; Accelerate, left alone, runs DDP there without a word.
+
+    It gives FSDP only to processes that it knows as MULTI_GPU and the like (`AcceleratorState.__init__`).
+    To be called once transformers has its settings: making them, it forgets the state that it finds.
+    """
+    if os.environ.get("ACCELERATE_USE_FSDP") != "true":
+        return
+    from accelerate import PartialState
+    from accelerate.utils import DistributedType
+
+    state = PartialState()
+    if state.distributed_type == DistributedType.MULTI_CPU:
+        state.distributed_type = DistributedType.MULTI_GPU
+
+
 def share_from_main(value: Value) -> Value:
     """The first process's `value`, in every process."""
     if n_processes() == 1:
@@ -134,7 +150,7 @@ def _misfits(config: dict[str, Any], runtime: RuntimeParams) -> list[str]:
         )
     if bool(config.get("use_cpu", False)) != on_cpu:
         problems.append(f"use_cpu: must be {str(on_cpu).lower()} where runtime.device is {runtime.device}")
-    if kind in SHARDED and on_cpu:
+    if kind == "DEEPSPEED" and on_cpu:
         problems.append(f"distributed_type: {kind} shards over GPUs only; set runtime.device cuda")
     if kind in SHARDED and runtime.quantization != "none":
         problems.append(
@@ -145,7 +161,10 @@ def _misfits(config: dict[str, Any], runtime: RuntimeParams) -> list[str]:
     for name in ("fsdp_config", "deepspeed_config"):
         if not isinstance(config.get(name) or {}, dict):
             return [*problems, f"{name}: a mapping was expected, came {show(config[name])}"]
-    if kind == "FSDP" and (config.get("fsdp_config") or {}).get("fsdp_cpu_ram_efficient_loading", True):
+    fsdp = config.get("fsdp_config") or {}
+    if kind == "FSDP" and fsdp.get("fsdp_version", 1) != 2:
+        problems.append("fsdp_config.fsdp_version: must be 2, the one that is tested")
+    if kind == "FSDP" and fsdp.get("fsdp_cpu_ram_efficient_loading", True):
         problems.append(
             "fsdp_config.fsdp_cpu_ram_efficient_loading: must be false, because every process checks before "
             "the first step that its policy equals the base"

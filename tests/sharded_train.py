@@ -1,0 +1,35 @@
+"""`train` with FSDP2, killed at the step `KILL_AT_STEP`, if there is one."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from stages import train
+from stages.adapters import launch
+from stages.params import load_params
+from stages.shell import run_stage
+
+
+def main() -> None:
+    params = load_params()
+    launch.start(Path(params.train.accelerate_config), params.runtime, module="tests.sharded_train")
+
+    from torch.distributed.fsdp import FSDPModule
+
+    from stages.adapters.pair_trainer import PairTrainer
+
+    step = PairTrainer.training_step
+
+    def step_or_die(self: PairTrainer, *args: Any, **kwargs: Any) -> Any:
+        assert isinstance(self.model, FSDPModule), "the model is not sharded"
+        if str(self.state.global_step) == os.environ.get("KILL_AT_STEP"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(self, *args, **kwargs)
+
+    PairTrainer.training_step = step_or_die  # type: ignore[method-assign]
+    train.main()
+
+
+if __name__ == "__main__":
+    run_stage(main)
