@@ -1,9 +1,9 @@
-"""`train` with FSDP2, killed at the step `KILL_AT_STEP`, if there is one."""
+"""`train` with FSDP2, failing where a second model is loaded; killed at the step `KILL_AT_STEP`, if there is one."""
 
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from stages import train
 from stages.adapters import launch
@@ -11,11 +11,16 @@ from stages.params import load_params
 from stages.shell import run_stage
 
 
+def refuse_second_model(*_args: Any, **_kwargs: Any) -> NoReturn:
+    raise AssertionError("a second model is loaded, though the reference log-probs are there")
+
+
 def main() -> None:
     params = load_params()
     launch.start(Path(params.train.accelerate_config), params.runtime, module="tests.sharded_train")
 
     from torch.distributed.fsdp import FSDPModule
+    from trl.trainer import dpo_trainer
 
     from stages.adapters.pair_trainer import PairTrainer
 
@@ -28,6 +33,7 @@ def main() -> None:
         return step(self, *args, **kwargs)
 
     PairTrainer.training_step = step_or_die  # type: ignore[method-assign]
+    dpo_trainer.create_model_from_path = refuse_second_model
     train.main()
 
 

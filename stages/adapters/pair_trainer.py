@@ -25,14 +25,18 @@ from stages.errors import RuntimeCheckError
 
 
 @contextmanager
-def without_hashing_weights() -> Iterator[None]:
-    """TRL hashes all weights to name a cache that `_precompute_ref_logps` below replaces."""
-    hash_module = dpo_trainer.hash_module
+def without_reference_model() -> Iterator[None]:
+    """Keep TRL from what only its own reference log-probs need; `_precompute_ref_logps` below replaces them.
+
+    It hashes all weights to name a cache and, under FSDP, loads the base once more in every process.
+    """
+    hash_module, load_reference = dpo_trainer.hash_module, dpo_trainer.create_model_from_path
     dpo_trainer.hash_module = lambda _model: ""
+    dpo_trainer.create_model_from_path = lambda *_args, **_kwargs: None
     try:
         yield
     finally:
-        dpo_trainer.hash_module = hash_module
+        dpo_trainer.hash_module, dpo_trainer.create_model_from_path = hash_module, load_reference
 
 
 class PairSampler(torch.utils.data.Sampler[int]):
@@ -86,7 +90,7 @@ class PairTrainer(DPOTrainer):
         columns["ref_chosen_logps"] = [pair_sums.chosen for pair_sums in sums]
         columns["ref_rejected_logps"] = [pair_sums.rejected for pair_sums in sums]
         columns["row_number"] = list(range(len(pairs)))
-        with without_hashing_weights():
+        with without_reference_model():
             super().__init__(*args, train_dataset=Dataset.from_dict(columns), **kwargs)
         self.base_dtype: torch.dtype = self.model.dtype
         model = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
