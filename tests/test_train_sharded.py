@@ -1,6 +1,7 @@
 """`train` with FSDP2 over two CPU processes: the curve and the policy of one process, also after a kill."""
 
 import csv
+import math
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,20 @@ def test_an_adapter_over_shared_weights_ends_as_in_one_process(
     assert done.returncode == 0, done.stderr
     assert read_log(tmp_path, "loss") == pytest.approx(one, abs=1e-4)
     assert same_weights(policy_of_one, load_file(adapter))
+
+
+def test_log_probs_are_not_rounded_where_bfloat16_weights_are_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_project(tmp_path, n_train=4, train=FULL | {"num_train_epochs": 1.0})
+    params = (tmp_path / "params.yaml").read_text().replace("dtype: float32", "dtype: bfloat16")
+    (tmp_path / "params.yaml").write_text(params)
+    shard(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    reference.main()
+
+    done = run_module(tmp_path, "tests.sharded_train")
+
+    assert done.returncode == 0, done.stderr
+    # the first step has a learning rate of 0 before it: policy and reference are the same, -log(1/2) is left
+    assert read_log(tmp_path, "loss")[0] == pytest.approx(math.log(2), abs=1e-5)

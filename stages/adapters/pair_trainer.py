@@ -8,6 +8,7 @@ length, and stops at the first number that is not finite.
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import torch
@@ -95,6 +96,18 @@ class PairTrainer(DPOTrainer):
         self.base_dtype: torch.dtype = self.model.dtype
         model = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
         add_shared_prefix(model, with_metrics=True)
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Under FSDP in 16 bits Accelerate rounds what the model returns, log-probs and their sums; undo it.
+
+        A sum of log-probs near -300 would be a multiple of 2 in bfloat16. Gradients, too, are averaged whole.
+        """
+        super().create_accelerator_and_postprocess()
+        plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
+        if plugin is not None and plugin.mixed_precision_policy is not None:
+            plugin.mixed_precision_policy = replace(
+                plugin.mixed_precision_policy, output_dtype=None, reduce_dtype=torch.float32
+            )
 
     def _prepare_dataset(self, dataset: Dataset, *_args: Any, **_kwargs: Any) -> Dataset:
         return dataset  # rendered and checked by adapters/rendering.py; nothing is dropped or cut
