@@ -11,7 +11,7 @@ from transformers import PrinterCallback
 from trl import DPOConfig
 
 from stages.adapters import launch
-from stages.adapters.pair_trainer import PairCollator, PairTrainer
+from stages.adapters.pair_trainer import PairCollator, PairTrainer, before_sharding
 from stages.adapters.scoring import score_batch
 from stages.adapters.training_watch import Watch
 from stages.core.reference import ReferenceRow, reference_sums
@@ -123,7 +123,8 @@ def check_step_zero(trainer: PairTrainer, *, tolerance: float) -> None:
     by_id = {pair.pair_id: pair for pair in trainer.pairs}
     pairs = [RenderedPair(*pair[:4]) for pair in trainer.pairs]
     batch = next(similar_length_batches(pairs, batch_size=trainer.args.per_device_train_batch_size))
-    scored = score_batch(trainer.model, batch, pad_token_id=trainer.processing_class.pad_token_id)
+    with before_sharding():
+        scored = score_batch(trainer.model, batch, pad_token_id=trainer.processing_class.pad_token_id)
 
     def margin(pair_id: str) -> float:
         policy, base = scored[pair_id], reference_sums(by_id[pair_id], ld_alpha=None)

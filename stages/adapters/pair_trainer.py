@@ -7,7 +7,7 @@ length, and stops at the first number that is not finite.
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -15,6 +15,7 @@ import torch
 from datasets import Dataset
 from trl import DPOTrainer
 from trl.trainer import dpo_trainer
+from trl.trainer import utils as trl_utils
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from stages.adapters.shared_prefix import add_shared_prefix
@@ -38,6 +39,17 @@ def without_reference_model() -> Iterator[None]:
         yield
     finally:
         dpo_trainer.hash_module, dpo_trainer.create_model_from_path = hash_module, load_reference
+
+
+@contextmanager
+def before_sharding() -> Iterator[None]:
+    """Lets the model run while it is whole: under ZeRO-3 TRL takes it for sharded from the beginning."""
+    gather_head = trl_utils.maybe_gather_lm_head_ctx
+    trl_utils.maybe_gather_lm_head_ctx = lambda *_weights: nullcontext()
+    try:
+        yield
+    finally:
+        trl_utils.maybe_gather_lm_head_ctx = gather_head
 
 
 class PairSampler(torch.utils.data.Sampler[int]):
@@ -95,7 +107,8 @@ class PairTrainer(DPOTrainer):
             super().__init__(*args, train_dataset=Dataset.from_dict(columns), **kwargs)
         self.base_dtype: torch.dtype = self.model.dtype
         model = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
-        add_shared_prefix(model, with_metrics=True)
+        with before_sharding():
+            add_shared_prefix(model, with_metrics=True)
 
     def create_accelerator_and_postprocess(self) -> None:
         """Under FSDP in 16 bits Accelerate rounds what the model returns, log-probs and their sums; undo it.

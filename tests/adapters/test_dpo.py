@@ -1,6 +1,7 @@
 """Training on a tiny model: TRL's numbers, the check before the first step, interruption and resume."""
 
 import fcntl
+import gc
 import json
 import os
 import re
@@ -176,6 +177,29 @@ def test_a_reference_of_another_model_stops_the_run(rows: list[ReferenceRow], tm
     trainer = trainer_in(tmp_path, rows, settings(), seed=5)
     with pytest.raises(RuntimeCheckError, match=r"before the first step pair p\d+ has a margin"):
         check_step_zero(trainer, tolerance=1e-4)
+
+
+def test_the_base_is_scored_though_zero_3_has_not_sharded_it_yet(
+    rows: list[ReferenceRow],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("transformers.integrations.deepspeed.is_deepspeed_zero3_enabled", lambda: True)
+    trainer = trainer_in(tmp_path, rows, settings(method="full"))
+    check_step_zero(trainer, tolerance=1e-4)
+    assert "two rows a pair" not in capsys.readouterr().err
+
+
+def test_full_training_holds_one_model(rows: list[ReferenceRow], tmp_path: Path) -> None:
+    def n_models() -> int:
+        gc.collect()
+        return sum(issubclass(type(one), PreTrainedModel) for one in gc.get_objects())
+
+    before = n_models()
+    trainer = trainer_in(tmp_path, rows, settings(method="full"))
+    assert trainer.ref_model is None
+    assert n_models() == before + 2  # LlamaForCausalLM and the LlamaModel in it
 
 
 def test_a_loss_that_is_not_finite_names_the_pairs(rows: list[ReferenceRow], tmp_path: Path) -> None:
