@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
@@ -21,6 +21,7 @@ from stages.params import RuntimeParams, TrainParams
 from stages.shell import run_stage
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import DPOTrainer
 
 
@@ -115,28 +116,51 @@ def ours(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
 
 def stock(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
     """TRL's own trainer and loop, on the same token ids; its precomputation, if asked for, is one block."""
-    from datasets import Dataset
     from transformers import PrinterCallback
-    from trl import DPOConfig, DPOTrainer
 
     from stages.adapters.checkpoint import load_model, load_tokenizer
-    from stages.adapters.dpo import lora_config
 
     runtime, train = RuntimeParams(**spec.runtime), TrainParams(**spec.train)
     pairs = [RenderedPair(*values) for values in spec.pairs]
-    columns = {name: [getattr(pair, name) for pair in pairs] for name in RenderedPair._fields[1:]}
-    columns["length"] = [pair.n_longest_tokens for pair in pairs]  # for group_by_length
     tokenizer = load_tokenizer(Path(spec.base))
     model = load_model(Path(spec.base), None, runtime)
+    clock.wait()
+    trainer = stock_trainer(
+        model, tokenizer, pairs, runtime=runtime, train=train, folder=spec.folder, flags=spec.flags
+    )
+    clock.done("construct", len(pairs))
+    trainer.remove_callback(PrinterCallback)
+    return trainer, record_losses(trainer)
+
+
+def stock_trainer(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    pairs: Sequence[RenderedPair],
+    *,
+    runtime: RuntimeParams,
+    train: TrainParams,
+    folder: str,
+    flags: Mapping[str, Any],
+) -> "DPOTrainer":
+    """TRL's trainer over token ids; `flags` are DPOConfig's, over TRL's defaults."""
+    from datasets import Dataset
+    from trl import DPOConfig, DPOTrainer
+
+    from stages.adapters.dpo import lora_config
+
+    columns = {name: [getattr(pair, name) for pair in pairs] for name in RenderedPair._fields[1:]}
+    columns["length"] = [pair.n_longest_tokens for pair in pairs]  # for group_by_length
     os.environ["ACCELERATE_USE_CPU"] = str(runtime.device == "cpu").lower()
     config = DPOConfig(
-        output_dir=spec.folder, save_strategy="no", report_to="none", disable_tqdm=True,
+        output_dir=folder, save_strategy="no", report_to="none", disable_tqdm=True,
         use_cpu=runtime.device == "cpu", bf16=runtime.dtype == "bfloat16", fp16=runtime.dtype == "float16",
         dataloader_pin_memory=runtime.device == "cuda",
         loss_type=list(train.loss_type), beta=train.beta, learning_rate=train.learning_rate,
-        num_train_epochs=1, warmup_steps=train.warmup_steps, lr_scheduler_type=train.lr_scheduler_type,
+        num_train_epochs=train.num_train_epochs, warmup_steps=train.warmup_steps,
+        lr_scheduler_type=train.lr_scheduler_type,
         weight_decay=train.weight_decay, max_grad_norm=train.max_grad_norm, seed=train.seed,
-        remove_unused_columns=False, **spec.flags,
+        remove_unused_columns=False, **flags,
     )  # fmt: skip
 
     class TokenTrainer(DPOTrainer):
@@ -145,14 +169,10 @@ def stock(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
         def _prepare_dataset(self, dataset: Dataset, *_args: Any, **_kwargs: Any) -> Dataset:
             return dataset
 
-    clock.wait()
-    trainer = TokenTrainer(
+    return TokenTrainer(
         model=model, args=config, train_dataset=Dataset.from_dict(columns), processing_class=tokenizer,
         peft_config=lora_config(train),
     )  # fmt: skip
-    clock.done("construct", len(pairs))
-    trainer.remove_callback(PrinterCallback)
-    return trainer, record_losses(trainer)
 
 
 def record_losses(trainer: "DPOTrainer") -> list[float]:

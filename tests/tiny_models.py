@@ -75,10 +75,14 @@ def tiny_tokenizer() -> PreTrainedTokenizerBase:
     )
 
 
-def tiny_model(name: str = "llama", *, attention: str = "sdpa", seed: int = 0) -> PreTrainedModel:
+def tiny_model(
+    name: str = "llama", *, attention: str = "sdpa", seed: int = 0, head_dim: int = 8
+) -> PreTrainedModel:
     """A float32 model of the named architecture in eval mode."""
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(deepcopy(CONFIGS[name]), attn_implementation=attention)
+    config = deepcopy(CONFIGS[name])
+    config.head_dim = head_dim
+    model = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
     return model.float().eval()
 
 

@@ -82,7 +82,7 @@ def measure_rates(runtime: RuntimeParams) -> Rates:
     import torch
 
     size = MATRIX[runtime.device]
-    left = torch.ones(size, size, dtype=getattr(torch, runtime.dtype), device=runtime.device)
+    left = torch.rand(size, size, dtype=getattr(torch, runtime.dtype), device=runtime.device)
     block = torch.ones(COPIED_BYTES[runtime.device], dtype=torch.uint8, device=runtime.device)
     products = _repeats_per_second(lambda: left @ left, SECONDS_TO_MEASURE)
     copies = _repeats_per_second(block.clone, SECONDS_TO_MEASURE / 10)

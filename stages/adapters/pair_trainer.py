@@ -18,6 +18,7 @@ from trl.trainer import dpo_trainer
 from trl.trainer import utils as trl_utils
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from stages.adapters.lora_product import add_products_in_place
 from stages.adapters.shared_prefix import add_shared_prefix
 from stages.core.batching import epoch_order
 from stages.core.reference import ReferenceRow, reference_sums
@@ -109,6 +110,7 @@ class PairTrainer(DPOTrainer):
         model = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
         with before_sharding():
             add_shared_prefix(model, with_metrics=True)
+        add_products_in_place(self.model)
 
     def create_accelerator_and_postprocess(self) -> None:
         """Under FSDP in 16 bits Accelerate rounds what the model returns, log-probs and their sums; undo it.

@@ -1,0 +1,64 @@
+"""`python -m benchmarks.gpu [--tiny] PART...`: what only a GPU can show, on one card.
+
+Parts: rates, training, long_rows, sizes, mmlu; see benchmarks/gpu_parts.py. Weights are random, in the shapes
+of real models, and pairs are random tokens with the lengths of real editors' pairs: speed and memory ask for
+no more. Each part adds itself to benchmarks/results/gpu.json, or to the file that BENCH_GPU names; one that
+fails is written down with its error, and the next one runs. `--tiny` tries them on a model of two layers.
+"""
+
+import importlib.metadata
+import json
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from benchmarks.dpo_report import LIBRARIES
+from stages.errors import ParamsError
+from stages.io import read_json, write_json
+from stages.params import load_params
+from stages.progress import say
+from stages.shell import run_stage
+
+RESULTS = Path("benchmarks/results/gpu.json")
+
+
+def main() -> None:
+    """Run the named parts, one after the other."""
+    from benchmarks.gpu_parts import PARTS
+
+    is_tiny = "--tiny" in sys.argv
+    names = [name for name in sys.argv[1:] if name != "--tiny"]
+    if not names or set(names) - set(PARTS):
+        raise ParamsError(f"benchmarks.gpu: name parts among {', '.join(PARTS)}")
+    file = Path(os.environ.get("BENCH_GPU", RESULTS))
+    params = load_params()
+    for name in names:
+        say(f"benchmarks.gpu: {name}")
+        start = time.perf_counter()
+        try:
+            found = PARTS[name](params, is_tiny)
+        except Exception as error:  # noqa: BLE001 - hours of other parts must not be lost with it
+            traceback.print_exc()
+            found = {"error": f"{type(error).__name__}: {str(error)[:500]}"}
+        found["seconds_in_all"] = time.perf_counter() - start
+        say(json.dumps(found, indent=1, default=str))
+        add(file, name, found)
+
+
+def add(file: Path, name: str, found: dict[str, Any]) -> None:
+    """Put one part's results beside those of the others, with the card and the versions they hold for."""
+    import torch
+
+    results = read_json(file) if file.exists() else {}
+    has_card = torch.cuda.is_available()
+    found["card"] = torch.cuda.get_device_name() if has_card else "none"
+    found["versions"] = {one: importlib.metadata.version(one) for one in LIBRARIES}
+    results[name] = found
+    write_json(file, results)
+
+
+if __name__ == "__main__":
+    run_stage(main)

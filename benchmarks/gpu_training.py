@@ -1,0 +1,227 @@
+"""`benchmarks.gpu training`: DPO with LoRA on a model of 8 billion weights, ours against TRL's best flags."""
+
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from benchmarks.dpo_arm import record_losses, stock_trainer
+from benchmarks.gpu_clock import Stopwatch, freed_afterwards, now, on_this_device, peaks, reset_peak
+from benchmarks.gpu_models import TINY, describe_lengths, random_model, random_pairs
+from stages.adapters import dpo
+from stages.adapters.machine import measure_rates
+from stages.adapters.pair_trainer import without_reference_model
+from stages.adapters.scoring import prepare_for_scoring, score_batch, score_pairs
+from stages.core.model_shape import KNOWN_MODELS, ModelShape
+from stages.core.reference import ReferenceRow
+from stages.core.rendered import RenderedPair, similar_length_batches
+from stages.params import Params, RuntimeParams, TrainParams
+from stages.progress import say
+from tests.tiny_models import tiny_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+    from trl import DPOTrainer
+
+EIGHT_BILLION = "meta-llama/Llama-3.1-8B-Instruct"
+PAIRS_PER_STEP = 16
+BEST = {
+    "precompute_ref_log_probs": True,
+    "train_sampling_strategy": "group_by_length",
+    "logging_steps": 1,
+}
+
+
+class Arm(NamedTuple):
+    """One way to train: whose trainer, pairs in a batch, and what differs from the setting."""
+
+    name: str
+    is_ours: bool
+    batch: int
+    flags: Mapping[str, Any] | None = None
+    checkpointing: bool = False
+    attention: str = "sdpa"
+    pefts_product: bool = False
+    liger: bool = False
+
+
+FIRST = Arm("ours, batches of 8", True, 8)
+
+
+def training(params: Params, is_tiny: bool) -> dict[str, Any]:
+    """LoRA on a model of 8 billion weights: TRL's best flags against ours, two epochs, the second timed."""
+    runtime = on_this_device(params.runtime)
+    shape = TINY if is_tiny else KNOWN_MODELS[EIGHT_BILLION]
+    train = params.train.model_copy(update={"lora_r": 32, "lora_alpha": 64, "learning_rate": 5e-6})
+    pairs = random_pairs(32 if is_tiny else 128, vocabulary=shape.vocabulary)
+    rate = measure_rates(runtime).flops_per_second
+    plain, liger = {"gradient_checkpointing": False}, {"use_liger_kernel": True}
+    arms = [
+        FIRST,
+        Arm("ours, batches of 16", True, 16),
+        Arm("TRL, best flags, batches of 8", False, 8, BEST | plain),
+        Arm("TRL, best flags, batches of 16", False, 16, BEST | plain),
+        Arm("ours, batches of 16, PEFT's product", True, 16, pefts_product=True),
+        Arm("ours, batches of 16, checkpointing", True, 16, checkpointing=True),
+        Arm("ours, batches of 16, flex attention", True, 16, attention="flex_attention"),
+        Arm("ours, batches of 16, Liger", True, 16, liger=True),  # it patches a module, so it comes last
+        Arm("ours, batches of 8, Liger", True, 8, liger=True),
+        Arm("TRL, the same with Liger, 16", False, 16, BEST | plain | liger),
+        Arm("TRL's defaults", False, 8),
+    ]
+    only = os.environ.get("BENCH_ARMS")
+    found: dict[str, Any] = {
+        "shape": shape._asdict(),
+        "n_weights": shape.n_weights,
+        "lengths": describe_lengths(pairs),
+        "tflops": rate / 1e12,
+        "arms": {},
+    }
+    for arm in arms:
+        if only and not any(part in arm.name for part in only.split("|")):
+            continue
+        with freed_afterwards():
+            try:
+                one = time_arm(arm, shape, pairs, runtime, train)
+            except (RuntimeError, ValueError, ImportError, torch.OutOfMemoryError) as error:
+                one = {"error": f"{type(error).__name__}: {str(error)[:300]}"}
+        if "seconds_per_pair" in one:
+            useful = useful_flops(shape, train, pairs) / len(pairs)
+            one["share_of_rate"] = useful / one["seconds_per_pair"] / rate
+        say(f"  {arm.name}: {one}")
+        found["arms"][arm.name] = one
+    return found
+
+
+def useful_flops(shape: ModelShape, train: TrainParams, pairs: Sequence[RenderedPair]) -> float:
+    """Of one epoch: forward and the gradient of activations, LoRA three times; no padding, nothing twice."""
+    n_tokens = sum(pair.n_row_tokens for pair in pairs)
+    n_labels = sum(pair.n_row_tokens - len(pair.prompt_ids) for pair in pairs)
+    context = n_tokens / len(pairs) / 2
+    frozen = 2 * shape.forward_flops(n_tokens, n_labels, context=context)
+    return frozen + 6 * shape.n_lora(train.lora_r) * n_tokens
+
+
+def time_arm(
+    arm: Arm, shape: ModelShape, pairs: list[RenderedPair], runtime: RuntimeParams, train: TrainParams
+) -> dict[str, Any]:
+    """Seconds a pair of the second epoch, peak memory, losses; and what scoring the reference took."""
+    runtime = runtime.model_copy(update={"attn_implementation": arm.attention})
+    train = train.model_copy(
+        update={
+            "num_train_epochs": 2.0,
+            "per_device_train_batch_size": arm.batch,
+            "gradient_accumulation_steps": max(1, PAIRS_PER_STEP // arm.batch),
+            "gradient_checkpointing": arm.checkpointing,
+            "save_steps": 10**6,
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        make = our_trainer if arm.is_ours else trls_trainer
+        trainer, seconds = make(arm, shape, pairs, runtime, train, folder)
+        return seconds | time_second_epoch(trainer, len(pairs))
+
+
+def our_trainer(
+    arm: Arm,
+    shape: ModelShape,
+    pairs: list[RenderedPair],
+    runtime: RuntimeParams,
+    train: TrainParams,
+    folder: str,
+) -> tuple["DPOTrainer", dict[str, float]]:
+    """Ours, ready to run, and what the reference took; only the first arm scores it."""
+    tokenizer, seconds = tiny_tokenizer(), {}
+    rows = [ReferenceRow(*one, [-1.0] * len(one.chosen_ids), [-1.0] * len(one.rejected_ids)) for one in pairs]
+    if arm == FIRST:
+        rows, seconds["reference_seconds_per_pair"] = score_reference(
+            random_model(shape, runtime), pairs, runtime, tokenizer
+        )
+    model = random_model(shape, runtime)
+    if arm.liger:
+        from liger_kernel.transformers import _apply_liger_kernel_to_instance
+
+        _apply_liger_kernel_to_instance(model=model, fused_linear_cross_entropy=False)
+    trainer = dpo.build_trainer(
+        model, tokenizer, rows, train=train, runtime=runtime, checkpoints=Path(folder)
+    )
+    trainer.max_loss_growth = math.inf
+    if arm.pefts_product:
+        for layer in trainer.model.modules():
+            if hasattr(layer, "lora_A"):
+                layer.__dict__.pop("forward", None)
+    if arm == FIRST:
+        dpo.check_step_zero(trainer, tolerance=runtime.margin_tolerance)
+    return trainer, seconds
+
+
+def trls_trainer(
+    arm: Arm,
+    shape: ModelShape,
+    pairs: list[RenderedPair],
+    runtime: RuntimeParams,
+    train: TrainParams,
+    folder: str,
+) -> tuple["DPOTrainer", dict[str, float]]:
+    """TRL's, ready to run, and what its making took, reference log-probs where they are computed first."""
+    batches = {
+        "per_device_train_batch_size": arm.batch,
+        "gradient_accumulation_steps": PAIRS_PER_STEP // arm.batch,
+    }
+    model = random_model(shape, runtime)
+    start = now()
+    with without_reference_model():  # else it hashes 8 billion weights, a minute that is no part of training
+        trainer = stock_trainer(
+            model,
+            tiny_tokenizer(),
+            pairs,
+            runtime=runtime,
+            train=train,
+            folder=folder,
+            flags=batches | dict(arm.flags or {}),
+        )
+    return trainer, {"construct_seconds_per_pair": (now() - start) / len(pairs)}
+
+
+def score_reference(
+    model: "PreTrainedModel",
+    pairs: list[RenderedPair],
+    runtime: RuntimeParams,
+    tokenizer: PreTrainedTokenizerBase,
+) -> tuple[list[ReferenceRow], float]:
+    """The rows, and the seconds a pair once kernels are compiled."""
+    prepare_for_scoring(model)
+    size = runtime.score_batch_size
+    for batch in list(similar_length_batches(pairs, batch_size=size))[:2]:
+        score_batch(model, batch, pad_token_id=tokenizer.pad_token_id)
+    start = now()
+    scored = score_pairs(
+        model, pairs, pad_token_id=tokenizer.pad_token_id, batch_size=size, label="reference"
+    )
+    seconds = (now() - start) / len(pairs)
+    return [ReferenceRow(*pair, *scored[pair.pair_id]) for pair in pairs], seconds
+
+
+def time_second_epoch(trainer: "DPOTrainer", n_pairs: int) -> dict[str, Any]:
+    """Train; the first epoch compiles kernels and fills the allocator, the second is timed."""
+    watch = Stopwatch()
+    trainer.add_callback(watch)
+    losses = record_losses(trainer)
+    reset_peak()
+    trainer.train()
+    ends = watch.ends
+    n_steps = len(ends) // 2
+    steps = [after - before for before, after in zip(ends[n_steps - 1 :], ends[n_steps:], strict=False)]
+    return {
+        "seconds_per_pair": (ends[-1] - ends[n_steps - 1]) / n_pairs,
+        "seconds_per_step_median": median(steps),
+        "first_step_seconds": ends[1] - ends[0],
+        **peaks(),
+        "losses": [losses[0], losses[-1]],
+    }
