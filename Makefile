@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo repro test browser bench calibrate torture check format venv licences lock
+.PHONY: demo repro test browser bench bench-gpu calibrate torture check format venv licences lock
 
 demo: venv ## the whole pipeline on the built-in model and the sample data
 	$(BIN)/bluepencil repro
@@ -34,6 +34,9 @@ bench: venv ## speed, against the libraries' own ways; writes benchmarks/results
 	$(BIN)/python -m benchmarks.data_scale 1000 10000 100000
 	$(BIN)/python -m benchmarks.compare_scale
 	$(BIN)/python -m benchmarks.judge_scale
+
+bench-gpu: venv ## what only a GPU can show; adds to benchmarks/results/gpu.json
+	$(BIN)/python -m benchmarks.gpu rates training sizes long_rows mmlu
 
 calibrate: venv ## coverage and false-pass rates on thousands of simulated models
 	$(BIN)/python -m benchmarks.calibrate_capability

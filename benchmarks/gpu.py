@@ -12,13 +12,14 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.dpo_report import LIBRARIES
 from stages.errors import ParamsError
 from stages.io import read_json, write_json
-from stages.params import load_params
+from stages.params import Params, load_params
 from stages.progress import say
 from stages.shell import run_stage
 
@@ -27,25 +28,31 @@ RESULTS = Path("benchmarks/results/gpu.json")
 
 def main() -> None:
     """Run the named parts, one after the other."""
-    from benchmarks.gpu_parts import PARTS
-
+    parts = read_parts()
     is_tiny = "--tiny" in sys.argv
     names = [name for name in sys.argv[1:] if name != "--tiny"]
-    if not names or set(names) - set(PARTS):
-        raise ParamsError(f"benchmarks.gpu: name parts among {', '.join(PARTS)}")
+    if not names or set(names) - set(parts):
+        raise ParamsError(f"benchmarks.gpu: name parts among {', '.join(parts)}")
     file = Path(os.environ.get("BENCH_GPU", RESULTS))
     params = load_params()
     for name in names:
         say(f"benchmarks.gpu: {name}")
         start = time.perf_counter()
         try:
-            found = PARTS[name](params, is_tiny)
+            found = parts[name](params, is_tiny)
         except Exception as error:  # noqa: BLE001 - hours of other parts must not be lost with it
             traceback.print_exc()
             found = {"error": f"{type(error).__name__}: {str(error)[:500]}"}
         found["seconds_in_all"] = time.perf_counter() - start
         say(json.dumps(found, indent=1, default=str))
         add(file, name, found)
+
+
+def read_parts() -> dict[str, Callable[[Params, bool], dict[str, Any]]]:
+    """All parts by name, in the order in which they are best run; imports torch."""
+    from benchmarks.gpu_parts import PARTS
+
+    return PARTS
 
 
 def add(file: Path, name: str, found: dict[str, Any]) -> None:

@@ -17,9 +17,10 @@ BASE_BYTES = {"cpu": 0.7e9, "cuda": 1.0e9}
 # QLoRA (Dettmers et al. 2023, section 3): 4 bits and, double quantisation, 0.127 bits of constants a weight.
 NF4_BYTES = (4 + 0.127) / 8
 # Kept for the backward pass, in elements a token and layer, counted with torch's saved_tensors_hooks on Llama
-# layers of several widths, LoRA and full, the larger of the two. Norms and LoRA's inputs are held in float32,
-# which counts as two elements of 2 bytes.
-KEPT_HIDDEN, KEPT_QUERY, KEPT_KEY, KEPT_INTERMEDIATE = {4: 6.0, 2: 10.0}, 4.0, 2.0, 4.0
+# layers of several widths. LoRA on an H200 kept 99,800 elements of an 8B model's token; this says 100,400.
+# All weights in 16 bits: float32 goes from layer to layer, which counts as two elements of 2 bytes.
+KEPT_HIDDEN, KEPT_QUERY, KEPT_KEY, KEPT_INTERMEDIATE = 6.0, 4.0, 2.0, 4.0
+KEPT_HIDDEN_FULL_16_BITS = 10.0
 # Gaps between what is freed and what is asked for next; batches differ in length.
 FRAGMENTATION = 1.15
 # A frozen float32 head on a CPU works on this many bytes of logits at a time (adapters/label_logps.py), and
@@ -29,8 +30,9 @@ TILE_BYTES, TILES, ROWS_PER_LABEL = 4 * 2**23, 2, 4
 # runs of the built-in model. CUDA: the fused kernel works in tiles; half a copy is a careful guess.
 HEAD_COPIES = {"cpu": 6.0, "cuda": 0.5}
 # Share of the measured matmul rate that a stage reaches. CPU: runs of the built-in model lie within a factor
-# of two of 1. CUDA: what training is built to reach, not measured; generation is bound by memory instead.
-EFFICIENCY = {"cpu": 1.0, "cuda": 0.4}
+# of two of 1. CUDA: an H200 reached 0.25 to 0.38 in training and 0.2 to 0.5 in scoring, the more the larger
+# the batch (benchmarks/results/gpu.json); generation is bound by memory instead.
+EFFICIENCY = {"cpu": 1.0, "cuda": 0.3}
 # MMLU questions with their options and few-shot examples, in tokens; a subject's examples are run once.
 QUESTION_TOKENS, N_SUBJECTS = 130, 57
 
@@ -119,10 +121,11 @@ def weight_bytes(plan: Plan, shape: ModelShape) -> float:
     return shape.n_linear * NF4_BYTES + (shape.n_weights - shape.n_linear) * plan.element_bytes
 
 
-def kept_elements(shape: ModelShape, *, element_bytes: int) -> float:
+def kept_elements(plan: Plan, shape: ModelShape) -> float:
     """Elements one token leaves behind in one layer for the backward pass, without checkpointing."""
+    is_full_16_bits = plan.method == "full" and plan.element_bytes == 2
     return (
-        KEPT_HIDDEN[element_bytes] * shape.hidden
+        (KEPT_HIDDEN_FULL_16_BITS if is_full_16_bits else KEPT_HIDDEN) * shape.hidden
         + KEPT_QUERY * shape.query_width
         + KEPT_KEY * shape.key_width
         + KEPT_INTERMEDIATE * shape.intermediate
@@ -137,7 +140,7 @@ def training_bytes(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
     DeepSpeed divide moments and gradients by the number of processes, FSDP2 and ZeRO-3 the weights as well.
     """
     tokens = plan.train_batch * lengths.longest_row
-    layer = kept_elements(shape, element_bytes=plan.element_bytes) * plan.element_bytes
+    layer = kept_elements(plan, shape) * plan.element_bytes
     kept = tokens * shape.n_layers * layer
     if plan.checkpointing:  # each layer's input, and one layer at a time in full (Chen et al. 2016)
         kept = tokens * (shape.n_layers * shape.hidden * plan.element_bytes + layer)
