@@ -218,7 +218,7 @@ def _raise(error: Exception, _: object) -> None:
 
 def wrong_make(arguments: list[str]) -> str | None:
     """Targets that the Makefile does not have."""
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     unknown = [name for name in arguments if "=" not in name and name not in targets]
     return f"no target {', '.join(unknown)}" if unknown else None
 
