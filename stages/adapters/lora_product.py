@@ -20,25 +20,32 @@ PLAIN_LAYERS = {"Linear", "Linear4bit"}  # PEFT's LoRA over a dense layer, and o
 
 
 class _AddProduct(torch.autograd.Function):
-    """result + scaling x A' B', in place: result (N, out), x (N, in), A (r, in), B (out, r)."""
+    """result + scaling x A' B', in place: result (..., out), x (..., in), A (r, in), B (out, r).
+
+    Flattening and casting happen in here, where autograd keeps no account of them.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, result: torch.Tensor, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, scaling: float
     ) -> torch.Tensor:
-        narrow = (x @ a.T).mul_(scaling)
-        ctx.save_for_backward(x, a, b, narrow)
-        ctx.scaling = scaling
+        rows = x.reshape(-1, x.shape[-1]).to(result.dtype)
+        a, b = a.to(result.dtype), b.to(result.dtype)
+        narrow = (rows @ a.T).mul_(scaling)
+        result.view(-1, result.shape[-1]).addmm_(narrow, b.T)
+        ctx.save_for_backward(rows, a, b, narrow)
+        ctx.scaling, ctx.x_shape = scaling, x.shape
         ctx.mark_dirty(result)
-        return result.addmm_(narrow, b.T)
+        return result
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, a, b, narrow = ctx.saved_tensors
-        (grad,) = grads
+        rows, a, b, narrow = ctx.saved_tensors
+        grad = grads[0].reshape(-1, grads[0].shape[-1])
         grad_narrow = (grad @ b).mul_(ctx.scaling)
-        grad_x = grad_narrow @ a if ctx.needs_input_grad[1] else None
-        return grad, grad_x, grad_narrow.T @ x, grad.T @ narrow, None
+        grad_x = (grad_narrow @ a).view(ctx.x_shape) if ctx.needs_input_grad[1] else None
+        # autograd casts each to the dtype of what it is the gradient of
+        return grads[0], grad_x, grad_narrow.T @ rows, grad.T @ narrow, None
 
 
 def add_products_in_place(model: "PreTrainedModel", *, adapter: str = "default") -> int:
@@ -68,12 +75,8 @@ def _forward(peft_forward: "Callable[..., Any]", adapter: str) -> "Callable[...,
         is_usual = not (args or kwargs or self.disable_adapters or self.merged)
         if not is_usual or self.active_adapters != [adapter] or _is_gathered_by_call(self.lora_A[adapter]):
             return peft_forward(self, x, *args, **kwargs)
-        result = self.base_layer(x)
-        a, b = (part[adapter].weight.to(result.dtype) for part in (self.lora_A, self.lora_B))
-        flat = result.view(-1, result.shape[-1])
-        rows = x.to(result.dtype).reshape(-1, x.shape[-1])
-        summed = _AddProduct.apply(flat, rows, a, b, self.scaling[adapter])  # type: ignore[no-untyped-call]
-        return summed.view(result.shape)
+        a, b = self.lora_A[adapter].weight, self.lora_B[adapter].weight
+        return _AddProduct.apply(self.base_layer(x), x, a, b, self.scaling[adapter])  # type: ignore[no-untyped-call]
 
     return forward
 
