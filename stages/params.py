@@ -1,7 +1,7 @@
 """The only reader of `params.yaml`: every key typed, bounded and required.
 
 There are no defaults here; a value lives in `params.yaml` or nowhere. All broken rules are
-reported together. DVC tracks the values themselves, section by section.
+reported together. DVC tracks the values themselves, by section or key by key.
 """
 
 import re

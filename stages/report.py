@@ -17,6 +17,7 @@ from stages.core.items import BlindItem
 from stages.core.model_card import card_metadata, format_setting, front_matter
 from stages.core.scope import Measures, Plan, Scope, gather_measures, gather_scope, study_words
 from stages.core.story import Story, tell_story
+from stages.core.training_watch import LEAVE_NO_TRACE
 from stages.core.verdicts import StoredGates, is_usable, parse_gates
 from stages.errors import InputError
 from stages.io import read_json, read_jsonl, read_record, read_text, sha256_file, write_text
@@ -96,7 +97,7 @@ def model_card(findings: Findings, *, n_looks: int | None = None, override: str 
         base=base,
         override=override,
         pairs_name=params.data.pairs,
-        training={key: format_setting(value) for key, value in params.train.model_dump().items()},
+        training=read_settings(params),
         evidence={path.as_posix(): sha256_file(path) for path in EVIDENCE.values() if path.is_file()},
     )
 
@@ -159,6 +160,12 @@ def read_plan(params: Params) -> Plan:
         minutes_per_view=params.study.plan.minutes_per_screen,
         max_new_tokens=params.generate.max_new_tokens,
     )
+
+
+def read_settings(params: Params) -> dict[str, str]:
+    """What the policy was trained with; the keys left out may have changed since, and it has not."""
+    settings = params.train.model_dump(exclude=set(LEAVE_NO_TRACE))
+    return {key: format_setting(value) for key, value in settings.items()}
 
 
 def _story(findings: Findings, n_looks: int | None) -> Story:

@@ -1,6 +1,7 @@
 """`dvc.yaml` tells the truth: about the code a stage uses, the parameters it reads, the files it writes."""
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ import yaml
 from stages import paths
 from stages.adapters.checkpoint import LOADING_KEYS
 from stages.adapters.checkpoints import TRAINING_KEYS
-from stages.params import RuntimeParams
+from stages.cli.pipeline import with_overrides
+from stages.core.training_watch import LEAVE_NO_TRACE
+from stages.params import RuntimeParams, TrainParams
 from tests.import_closure import ROOT, code_deps
+from tests.tiny_repository import CommandLine
+from tests.whole_repository import copy_whole_repository
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 INCLUDED = {"LOADING_KEYS": LOADING_KEYS, "TRAINING_KEYS": TRAINING_KEYS}
@@ -38,7 +43,8 @@ def test_code_deps_are_the_real_import_closure(stage: str) -> None:
 def test_every_parameter_a_stage_reads_is_tracked(stage: str) -> None:
     tracked = STAGES[stage].get("params", [])
     read = parameters_read(ROOT / f"stages/{stage}.py")
-    for key in {one for one in read if not one.startswith("runtime")}:  # the next test looks at its keys
+    in_keys = {"runtime", "train"} if stage == "train" else {"runtime"}  # other tests look at their keys
+    for key in {one for one in read if one not in in_keys and not one.startswith("runtime.")}:
         assert any(key == name or key.startswith(f"{name}.") for name in tracked), (
             f"{key} is not in {tracked}"
         )
@@ -52,6 +58,31 @@ def test_a_stage_tracks_exactly_the_runtime_keys_that_determine_its_outs(stage: 
     read = {key for dep in code_deps(stage) if dep.endswith(".py") for key in runtime_keys_read(ROOT / dep)}
     takes_it = any(key.startswith("runtime") for key in parameters_read(ROOT / f"stages/{stage}.py"))
     assert tracked == (read - ONLY_CHECKED.get(stage, set()) if takes_it else set())
+
+
+def test_train_tracks_every_key_of_its_section_but_those_that_leave_no_trace() -> None:
+    tracked = {key for key in STAGES["train"]["params"] if key.startswith("train")}
+    assert TrainParams.model_fields.keys() > LEAVE_NO_TRACE
+    assert tracked == {f"train.{key}" for key in TrainParams.model_fields.keys() - LEAVE_NO_TRACE}
+
+
+def test_how_often_a_run_is_saved_trains_nothing_again_and_beta_does(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    repository = copy_whole_repository(tmp_path_factory, tmp_path / "repository")
+    params = repository / "params.yaml"
+    shipped = params.read_text()
+
+    def stages_run(change: str) -> list[str]:
+        """Of `train` and what it needs, after a change of `train`."""
+        params.write_text(with_overrides(shipped, f"train: {{{change}}}", place="changed"))
+        done = CommandLine(repository).run("dvc", "repro", "train")
+        assert done.returncode == 0, done.stderr
+        return re.findall(r"Running stage '(\w+)'", done.stdout)
+
+    assert stages_run("save_steps: 7, max_loss_growth: 50.0") == []
+    assert stages_run("beta: 0.2") == ["train"]
+    assert stages_run("chosen_drop_limit: 0.4") == ["train"]  # log.csv says what is above it
 
 
 def runtime_keys_read(file: Path) -> set[str]:

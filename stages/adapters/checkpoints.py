@@ -19,6 +19,7 @@ from typing import IO
 from stages.adapters.checkpoint import LOADING_KEYS
 from stages.adapters.launch import is_main_process, n_processes, share_from_main
 from stages.core.hashing import hex_digest
+from stages.core.training_watch import LEAVE_NO_TRACE
 from stages.errors import InputError, RuntimeCheckError
 from stages.io import dump_json, read_json, sha256_file, write_json
 from stages.params import RuntimeParams, TrainParams
@@ -30,8 +31,8 @@ ABANDONED_AFTER_DAYS = 30
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
 # What of `runtime` the policy depends on; the rest only checks that training may start.
 TRAINING_KEYS = LOADING_KEYS | {"max_length", "too_long"}
-# What watches a run, and how often it is saved, changes no weight.
-WATCHING = {"save_steps", "chosen_drop_limit", "chosen_drop_window", "max_loss_growth"}
+# What watches a run, and how often it is saved, changes no weight; the warning only marks lines of the log.
+WATCHING = {*LEAVE_NO_TRACE, "chosen_drop_limit", "chosen_drop_window"}
 
 
 def run_key(train: TrainParams, runtime: RuntimeParams, *, n_train: int, inputs: list[Path]) -> str:

@@ -40,9 +40,11 @@ from stages.adapters.pair_trainer import PairTrainer
 from stages.adapters.scoring import prepare_for_scoring, score_pairs
 from stages.core.reference import ReferenceRow, reference_sums
 from stages.core.rendered import RenderedPair
+from stages.core.training_watch import LEAVE_NO_TRACE
 from stages.errors import ModelError, ParamsError, RuntimeCheckError
 from stages.io import write_json
 from stages.params import LossType, RuntimeParams, TrainParams, load_params, parse_params
+from stages.train import LOGGED
 from tests.tiny_models import made_up_pairs, tiny_model, tiny_tokenizer, write_tiny_base
 
 ROOT = Path(__file__).parent.parent.parent
@@ -361,6 +363,22 @@ def test_a_run_cut_off_and_resumed_gives_the_same_bytes(rows: list[ReferenceRow]
         "adapter_config.json",
         "adapter_model.safetensors",
     ]
+
+
+def test_what_leaves_no_trace_changes_no_byte_that_train_writes(
+    rows: list[ReferenceRow], tmp_path: Path
+) -> None:
+    values = ({"save_steps": 2, "max_loss_growth": 100.0}, {"save_steps": 5, "max_loss_growth": 50.0})
+    logs = []
+    for number, changed in enumerate(values):
+        assert changed.keys() == LEAVE_NO_TRACE
+        trainer = trainer_in(tmp_path / f"checkpoints-{number}", rows, settings(**changed))
+        train_policy(trainer, resume_from=None)
+        save_policy(trainer, tmp_path / str(number), base_name="models/base")
+        logs.append([[row[name] for name in LOGGED] for row in log_rows(trainer)])
+    assert logs[0] == logs[1]
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        assert (tmp_path / "0" / name).read_bytes() == (tmp_path / "1" / name).read_bytes()
 
 
 def test_a_damaged_checkpoint_is_removed_and_the_one_before_it_used(
