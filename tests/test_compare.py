@@ -153,6 +153,43 @@ def test_the_page_is_self_contained_and_draws_every_variant(inside, tmp_path, ca
         assert word not in page
 
 
+def test_seeds_of_one_candidate_stand_together_and_are_not_paired_unasked(
+    inside, monkeypatch, tmp_path, capsys
+):
+    everything = comparing.list_experiments()
+    calm = next(one for one in everything if one.name == "calm")
+    train = calm.params["train"]
+    again = calm._replace(name="again", rev="1" * 40, params=calm.params | {"train": {**train, "seed": 7}})
+    monkeypatch.setattr(comparing, "list_experiments", lambda: [*everything, again])
+    compare(page=tmp_path / "compare.html")
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["2", "80.0", "%", "80.0", "%", "to", "80.0", "%", "2", "7,", "42", "0.2"] in lines
+    names = [line[:2] for line in lines if line[:1] and line[0].isdigit() and line[1].isalpha()]
+    assert names == [["1", "main"], ["2", "again"], ["2", "calm"], ["3", "wild"]]
+    assert "again against main" in out
+    assert "calm against" not in out
+    page = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert "Candidates, over their seeds" in page
+    compare(["calm", "again"])
+    assert "calm against again" in capsys.readouterr().out
+
+
+def test_what_was_trained_on_is_known_from_the_lock_code_included(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("git", "init", "-q", "-b", "main")
+    run(sys.executable, "-m", "dvc", "init", "-q")
+    for number, code in enumerate(("old", "new", "old")):
+        deps = [{"path": "data/split/train.jsonl", "md5": "d"}, {"path": "stages/train.py", "md5": code}]
+        locked = {"deps": deps, "params": {"params.yaml": {"train.seed": number}}, "outs": []}
+        write(tmp_path / "dvc.lock", yaml.safe_dump({"schema": "2.0", "stages": {"train": locked}}))
+        run("git", "add", "-A")
+        run("git", "commit", "-qm", code)
+    found = [one.trained_on for one in comparing.list_experiments() if one.name != "workspace"]
+    assert len(found) == 3
+    assert sorted(found.count(one) for one in found) == [1, 2, 2]
+
+
 def test_rows_that_are_not_cached_are_said_to_be_missing(inside, monkeypatch, capsys):
     bare = [one._replace(outs={}) for one in comparing.list_experiments()]
     monkeypatch.setattr(comparing, "list_experiments", lambda: bare)

@@ -13,6 +13,7 @@ import yaml
 from stages import accuracy, gate, report, split, validate
 from stages.adapters.ballot_page import Screen, render_ballot_page
 from stages.cli.comparing import render_comparison
+from stages.core.candidates import rank_candidates
 from stages.core.comparison import Comparison
 from stages.io import write_csv
 from tests.decision_factory import make_params, make_variant, metrics_documents, winrate_section, write_world
@@ -115,7 +116,9 @@ def test_the_model_card_is_plain_text_and_a_head_that_can_be_read(world: Path) -
 
 def test_the_comparison_runs_nothing(world: Path) -> None:
     variants = [make_variant(HOSTILE + name, 0.7, 0.01, 0.6, params={HOSTILE: name}) for name in "ab"]
-    assert_nothing_runs(render_comparison(Comparison(variants, n_looks=2, choice=None, pairings=[])))
+    assert_nothing_runs(
+        render_comparison(Comparison(rank_candidates(variants), n_looks=2, choice=None, pairings=[]))
+    )
 
 
 def test_a_ballot_page_runs_only_its_own_script(world: Path) -> None:

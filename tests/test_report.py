@@ -337,6 +337,14 @@ def test_the_card_is_one_that_the_hub_library_reads(world, state):
     assert f"**Release decision: {state}.**" in loaded.text
 
 
+def test_the_card_tells_no_setting_that_may_have_changed_after_training(world):
+    render(world)
+    text = card(world)
+    assert "| `beta` |" in text
+    assert "save_steps" not in text
+    assert "max_loss_growth" not in text
+
+
 def test_the_card_tells_an_unknown_licence_as_other(world):
     write_world(world)
     manifest = json.loads((world / "models/base/manifest.json").read_text(encoding="utf-8"))

@@ -14,6 +14,7 @@ import yaml
 
 from stages import paths
 from stages.adapters.git_objects import list_versions, read_blobs
+from stages.core.hashing import hex_digest
 from stages.errors import InputError
 from stages.params import PARAMS_FILE
 
@@ -35,6 +36,7 @@ class Experiment(NamedTuple):
     outs: dict[str, Path]
     hashes: dict[str, str]
     look: "Look | None" = None
+    trained_on: str | None = None
 
 
 class Look(NamedTuple):
@@ -134,7 +136,8 @@ def _parse_yaml(content: bytes) -> dict[str, Any]:
 
 
 def _experiment(repo: Any, rev: str, name: str, files: Mapping[str, Any]) -> Experiment:
-    stages = list((files.get(LOCK, {}).get("stages") or {}).values())
+    locked = files.get(LOCK, {}).get("stages") or {}
+    stages = list(locked.values())
     hashes = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", []) if "md5" in out}
     cached = {path: Path(repo.cache.local.oid_to_path(hash_)) for path, hash_ in hashes.items()}
     return Experiment(
@@ -145,6 +148,7 @@ def _experiment(repo: Any, rev: str, name: str, files: Mapping[str, Any]) -> Exp
         outs={path: file for path, file in cached.items() if file.is_file()},
         hashes=hashes,
         look=_find_look(stages),
+        trained_on=_hash_deps(locked.get("train")),
     )
 
 
@@ -156,3 +160,9 @@ def _find_look(stages: Sequence[Mapping[str, Any]]) -> Look | None:
             deps = {dep["path"]: dep.get("md5") for dep in stage.get("deps", [])}
             return Look(margins, deps.get(HOLDOUT))
     return None
+
+
+def _hash_deps(locked: Mapping[str, Any] | None) -> str | None:
+    """One hash of everything that a stage read, code included; None where it has not run."""
+    deps = sorted(f"{dep['path']} {dep.get('md5')}" for dep in (locked or {}).get("deps", []))
+    return hex_digest(*deps) if deps else None

@@ -16,7 +16,7 @@ def compare(
     ] = None,
     page: Annotated[Path | None, typer.Option(help="Write the comparison as an offline page, too.")] = None,
 ) -> None:
-    """Rank variants by selection accuracy; pair the first with the second, or with each one named."""
+    """Rank variants by selection accuracy, seeds together; pair the first with the next or with all named."""
     from stages.cli.comparing import compare_variants
 
     compare_variants(revs or [], page)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stages import paths
 from stages.adapters.experiments import Experiment, list_experiments, list_past_looks, resolve_revision
+from stages.core.candidates import Candidate, rank_candidates
 from stages.core.comparison import HEADER, Choice, Comparison, Pairing, format_comparison, table_rows
 from stages.core.generation import Generation
 from stages.core.margins import MarginRow
@@ -22,7 +23,6 @@ from stages.core.variants import (
     differing_params,
     flatten_params,
     interval_after_choosing,
-    rank_variants,
     read_gates,
     read_selection,
 )
@@ -93,15 +93,21 @@ def make_comparison(
     The first of the rank is paired with the next ones, `n_paired` variants in all.
     """
     by_name = {one.name: one for one in chosen}
-    variants = rank_variants(as_variant(one) for one in chosen)
-    first = by_name[variants[0].name]
+    candidates = rank_candidates(as_variant(one) for one in chosen)
+    first, *others = (by_name[one.name] for one in best_runs_first(candidates)[:n_paired])
     n_looks = count_all_looks(everything, first)
     return Comparison(
-        variants=variants,
+        candidates=candidates,
         n_looks=n_looks,
         choice=describe_choice(first, n_looks=n_looks, tolerance=tolerance),
-        pairings=[pair_up(first, by_name[one.name], tolerance=tolerance) for one in variants[1:n_paired]],
+        pairings=[pair_up(first, one, tolerance=tolerance) for one in others],
     )
+
+
+def best_runs_first(candidates: Sequence[Candidate]) -> list[Variant]:
+    """The best run of each candidate in their rank, then all the others: two seeds of one say the least."""
+    others = [run for one in candidates for run in one.runs[1:]]
+    return [*(one.runs[0] for one in candidates), *others]
 
 
 def count_all_looks(everything: Sequence[Experiment], chosen: Experiment) -> int:
@@ -128,6 +134,7 @@ def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
         mean_n_tokens=length,
         margins_hash=experiment.hashes.get(MARGINS),
         length_ratio=length / base_length if length and base_length else None,
+        trained_on=experiment.trained_on,
     )
 
 
@@ -172,13 +179,21 @@ def pair_up(first: Experiment, second: Experiment, *, tolerance: float) -> Pairi
 def render_comparison(comparison: Comparison) -> str:
     """The comparison as one self-contained page."""
     from stages.adapters.html import render_page
-    from stages.core.comparison import choice_lines, pairing_lines, params_rows
+    from stages.core.comparison import (
+        CANDIDATE_NOTE,
+        candidate_rows,
+        choice_lines,
+        pairing_lines,
+        params_rows,
+    )
     from stages.core.pareto_plot import plot_pareto
 
     return render_page(
         "compare.html.j2",
+        candidates=candidate_rows(comparison.candidates),
+        candidate_note=CANDIDATE_NOTE,
         header=HEADER,
-        rows=table_rows(comparison.variants),
+        rows=table_rows(comparison.candidates),
         params=params_rows(comparison.variants),
         differs=bool(differing_params(comparison.variants)),
         choice=choice_lines(comparison),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from stages.core.candidates import SEED, Candidate
 from stages.core.intervals import Interval
 from stages.core.paired_variants import NotComparable, PairedDifference
 from stages.core.variants import Variant, differing_params, on_the_frontier
@@ -19,6 +20,12 @@ HEADER = (
     "of base",
     "overall",
     "frontier",
+)
+CANDIDATE_HEADER = ("rank", "selection, mean", "lowest to highest", "runs", "seeds")
+CANDIDATE_NOTE = (
+    "Runs that differ in train.seed alone are one candidate, ranked by its mean. Lowest to highest is what "
+    "its runs gave, not an interval: where two of these overlap, or a run stands alone, other seeds could "
+    "turn the order."
 )
 NOT_THERE = "–"
 
@@ -44,18 +51,25 @@ class Choice(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Variants in their rank, what differs, the choice, and pairs of variants."""
+    """Candidates in their rank, what differs, the choice, and pairs of variants."""
 
-    variants: list[Variant]
+    candidates: list[Candidate]
     n_looks: int
     choice: Choice | None
     pairings: list[Pairing]
 
+    @property
+    def variants(self) -> list[Variant]:
+        """Every run, those of the first candidate first."""
+        return [run for candidate in self.candidates for run in candidate.runs]
+
 
 def format_comparison(comparison: Comparison) -> str:
     """All of it as text for a terminal."""
+    grouped = candidate_rows(comparison.candidates)
     parts = [
-        align([HEADER, *table_rows(comparison.variants)]),
+        *([align(grouped), CANDIDATE_NOTE] if grouped else []),
+        align([HEADER, *table_rows(comparison.candidates)]),
         params_text(comparison.variants),
         "\n".join(choice_lines(comparison)),
         *("\n".join(pairing_lines(pairing)) for pairing in comparison.pairings),
@@ -63,9 +77,35 @@ def format_comparison(comparison: Comparison) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def table_rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
-    """One row a variant, under HEADER; percent with the 95 % range."""
-    frontier = on_the_frontier(variants)
+def candidate_rows(candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:
+    """A header and one row a candidate, with the parameters that differ; empty where each is one run."""
+    if all(len(one.runs) == 1 for one in candidates):
+        return []
+    differing = differing_params([one.runs[0] for one in candidates])
+    differing.pop(SEED, None)
+    rows = [
+        (str(rank), *candidate_cells(one), *values)
+        for rank, (one, *values) in enumerate(zip(candidates, *differing.values(), strict=True), start=1)
+    ]
+    return [(*CANDIDATE_HEADER, *differing), *rows]
+
+
+def candidate_cells(candidate: Candidate) -> tuple[str, ...]:
+    """Mean, range, number of runs and their seeds; one run has no range."""
+    n_runs, spread = len(candidate.runs), candidate.spread
+    seeds = [run.params.get(SEED, NOT_THERE) for run in candidate.runs]
+    return (
+        NOT_THERE if candidate.mean is None else percent(candidate.mean),
+        interval(spread) if spread and candidate.n_scored > 1 else NOT_THERE,
+        str(n_runs) if candidate.n_scored == n_runs else f"{candidate.n_scored} of {n_runs}",
+        ", ".join(sorted(seeds, key=lambda seed: (len(seed), seed))),  # 2 before 10
+    )
+
+
+def table_rows(candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:
+    """One row a run, under HEADER, with the rank of its candidate; percent with the 95 % range."""
+    ranked = [(rank, run) for rank, one in enumerate(candidates, start=1) for run in one.runs]
+    frontier = on_the_frontier([run for _, run in ranked])
     return [
         (
             str(rank),
@@ -77,7 +117,7 @@ def table_rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
             one.gates.overall.state if one.gates else NOT_THERE,
             "*" if one.name in frontier else "",
         )
-        for rank, one in enumerate(variants, start=1)
+        for rank, one in ranked
     ]
 
 
@@ -110,9 +150,11 @@ def choice_lines(comparison: Comparison) -> list[str]:
     lines = [f"The held-out pairs have been scored {times}."]
     if choice is None:
         return lines
+    is_one_of_several = len(comparison.candidates[0].runs) > 1
+    first = "is the best run of the candidate that ranks first" if is_one_of_several else "ranks first"
     return [
         *lines,
-        f"{choice.name} ranks first by selection accuracy: held out {choice.k} of {choice.n} = "
+        f"{choice.name} {first} by selection accuracy: held out {choice.k} of {choice.n} = "
         f"{percent(choice.k / choice.n)}, 95 % {interval(choice.plain)}.",
         f"Had it been picked by the held-out pairs as the best of {choice.n_looks}, only "
         f"{interval(choice.corrected)} could be claimed (Bonferroni over the looks).",

@@ -35,6 +35,7 @@ class Variant(NamedTuple):
     mean_n_tokens: float | None
     margins_hash: str | None
     length_ratio: float | None = None  # mean tokens of its completions over those of the base
+    trained_on: str | None = None  # hash of all that `train` read, code included
 
 
 def flatten_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -1,9 +1,12 @@
 import pytest
 
+from stages.core.candidates import rank_candidates
 from stages.core.comparison import (
+    CANDIDATE_NOTE,
     Choice,
     Comparison,
     Pairing,
+    candidate_rows,
     format_comparison,
     interval,
     params_rows,
@@ -13,7 +16,7 @@ from stages.core.comparison import (
 from stages.core.intervals import Interval
 from stages.core.mmlu import MmluAnswer
 from stages.core.paired_variants import NotComparable, PairedDifference, compare_answers, compare_margins
-from stages.core.variants import read_gates
+from stages.core.variants import Variant, read_gates
 from tests.decision_factory import make_variant
 from tests.margin_factory import make_row
 
@@ -72,7 +75,7 @@ def test_everything_is_told():
     first, second = make_variant("one", 0.7, 0.01, selection=0.65), make_variant("two", 0.6, 0.02)
     choice = Choice("one", 3, 210, 300, Interval(0.646, 0.749), Interval(0.633, 0.759))
     pairing = Pairing("one", "two", difference, NotComparable("One of them answered no questions."))
-    text = format_comparison(Comparison([first, second], 3, choice, [pairing]))
+    text = format_comparison(Comparison(rank_candidates([first, second]), 3, choice, [pairing]))
     assert "1     one      65.0 % of 24" in text
     assert "No parameter differs." in text
     assert "have been scored 3 times" in text
@@ -85,6 +88,38 @@ def test_everything_is_told():
     assert "right answers: not compared. One of them answered no questions." in text
 
 
+def make_runs(beta: str, shares: dict[str, float | None]) -> list[Variant]:
+    return [
+        make_variant(f"{beta}-{seed}", selection=share, params={"train.beta": beta, "train.seed": seed})
+        for seed, share in shares.items()
+    ]
+
+
+def test_candidates_are_told_with_their_seeds_before_the_single_runs():
+    lone = make_variant("lone", selection=0.5, params={"train.beta": "0.2", "train.seed": "42"})
+    runs = [*make_runs("0.1", {"10": 0.7, "2": 0.6, "3": None}), *make_runs("0.3", {"2": 0.75, "10": 0.35})]
+    candidates = rank_candidates([lone, *runs])
+    assert candidate_rows(candidates)[1:] == [
+        ("1", "65.0 %", "60.0 % to 70.0 %", "2 of 3", "2, 3, 10", "0.1"),
+        ("2", "55.0 %", "35.0 % to 75.0 %", "2", "2, 10", "0.3"),
+        ("3", "50.0 %", "–", "1", "42", "0.2"),
+    ]
+    choice = Choice("0.1-10", 3, 210, 300, Interval(0.6, 0.7), Interval(0.6, 0.7))
+    text = format_comparison(Comparison(candidates, 6, choice, []))
+    assert text.splitlines()[0].endswith(" train.beta")
+    assert CANDIDATE_NOTE in text
+    starts = [" ".join(line.split()[:2]) for line in text.splitlines()]
+    runs_in_order = ["1 0.1-10", "1 0.1-2", "1 0.1-3", "2 0.3-2", "2 0.3-10", "3 lone"]
+    assert starts[starts.index("1 0.1-10") :][:6] == runs_in_order
+    assert "0.1-10 is the best run of the candidate that ranks first by selection accuracy" in text
+
+
+def test_where_no_seed_was_repeated_there_are_no_candidates_to_tell():
+    variants = [*make_runs("0.1", {"1": 0.7}), *make_runs("0.3", {"2": 0.6})]
+    assert candidate_rows(rank_candidates(variants)) == []
+    assert CANDIDATE_NOTE not in format_comparison(Comparison(rank_candidates(variants), 2, None, []))
+
+
 def test_parameters_that_differ_are_columns():
     variants = [
         make_variant("a", params={"b": "1", "c": "2"}),
@@ -95,7 +130,7 @@ def test_parameters_that_differ_are_columns():
 
 
 def test_without_cached_margins_only_the_looks_are_told():
-    text = format_comparison(Comparison([make_variant("one")], 1, None, []))
+    text = format_comparison(Comparison(rank_candidates([make_variant("one")]), 1, None, []))
     assert "ranks first" not in text
 
 
