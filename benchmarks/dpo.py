@@ -165,12 +165,13 @@ def measure(
 
     say("benchmarks.dpo: speed, each in its own order")
     arms = [
+        Arm("ours, reference", "reference", pairs, **setting),
         Arm("ours", "ours", pairs, **setting),
         Arm("TRL, defaults", "trl", pairs, **setting),
         Arm("TRL, best flags", "trl", pairs, flags=best, **setting),
     ]
     alternate(arms)
-    for arm in arms:
+    for arm in arms[1:]:
         say(f"benchmarks.dpo: {arm.name}: {seconds_per_pair(arm, 'train'):.2f} s a pair to train")
     return describe(
         pairs=pairs, params=params, losses=loss_arms, trials=trials, arms=arms, best=best, not_tried=NOT_TRIED

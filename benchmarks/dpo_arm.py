@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Spec(NamedTuple):
     """What one arm does. `flags` are DPOConfig's, over TRL's own defaults; they do not concern `ours`."""
 
-    kind: Literal["ours", "trl"]
+    kind: Literal["reference", "ours", "trl"]
     base: str
     folder: str
     pairs: list[list[Any]]  # RenderedPair; in the order of training for `trl` with sequential batches
@@ -76,18 +76,21 @@ def main() -> None:
     import stages.adapters.dpo  # noqa: F401 - what importing alone takes of memory
 
     imported = peak_bytes()
-    trainer, losses = (ours if spec.kind == "ours" else stock)(spec, clock)
-    pause_between_steps(trainer, clock)
-    trainer.train()
+    losses: list[float] = []
+    if spec.kind == "reference":
+        score(spec, clock)
+    else:
+        trainer, losses = (ours if spec.kind == "ours" else stock)(spec, clock)
+        pause_between_steps(trainer, clock)
+        trainer.train()
     clock.wait()
     end = {"phase": "end", "losses": losses, "imported_bytes": imported, "peak_bytes": peak_bytes()}
     channel.write(json.dumps(end) + "\n")
     channel.close()
 
 
-def ours(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
-    """Score the reference block by block, check the first step, and be ready to train."""
-    from stages.adapters import dpo
+def score(spec: Spec, clock: Clock | None) -> list[ReferenceRow]:
+    """The reference of all pairs; with a clock a step's worth of pairs is a block."""
     from stages.adapters.checkpoint import load_model, load_tokenizer
     from stages.adapters.scoring import prepare_for_scoring, score_batch
 
@@ -96,21 +99,36 @@ def ours(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
     tokenizer = load_tokenizer(Path(spec.base))
     model = load_model(Path(spec.base), None, runtime)
     prepare_for_scoring(model)
+    batches = list(similar_length_batches(pairs, batch_size=runtime.score_batch_size))
+    n_step = train.per_device_train_batch_size * train.gradient_accumulation_steps
+    n_at_once = max(n_step // runtime.score_batch_size, 1)
     scored = {}
-    for batch in similar_length_batches(pairs, batch_size=runtime.score_batch_size):
-        clock.wait()
-        scored.update(score_batch(model, batch, pad_token_id=tokenizer.pad_token_id))
-        clock.done("reference", len(batch))
-    rows = [ReferenceRow(*pair, *scored[pair.pair_id]) for pair in pairs]
-    del model
+    for start in range(0, len(batches), n_at_once):
+        block = batches[start : start + n_at_once]
+        if clock:
+            clock.wait()
+        for batch in block:
+            scored.update(score_batch(model, batch, pad_token_id=tokenizer.pad_token_id))
+        if clock:
+            clock.done("reference", sum(map(len, block)))
+    return [ReferenceRow(*pair, *scored[pair.pair_id]) for pair in pairs]
+
+
+def ours(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
+    """Check the first step, and be ready to train; the reference is another arm's, so not measured here."""
+    from stages.adapters import dpo
+    from stages.adapters.checkpoint import load_model, load_tokenizer
+
+    runtime, train = RuntimeParams(**spec.runtime), TrainParams(**spec.train)
+    rows = score(spec, None)
     trainer = dpo.build_trainer(
-        load_model(Path(spec.base), None, runtime), tokenizer, rows, train=train, runtime=runtime,
-        checkpoints=Path(spec.folder),
+        load_model(Path(spec.base), None, runtime), load_tokenizer(Path(spec.base)), rows, train=train,
+        runtime=runtime, checkpoints=Path(spec.folder),
     )  # fmt: skip
     losses = record_losses(trainer)
     clock.wait()
     dpo.check_step_zero(trainer, tolerance=runtime.margin_tolerance)
-    clock.done("check", len(pairs))
+    clock.done("check", len(rows))
     return trainer, losses
 
 

@@ -30,7 +30,7 @@ class Arm:
     def __init__(
         self,
         name: str,
-        kind: Literal["ours", "trl"],
+        kind: Literal["reference", "ours", "trl"],
         pairs: Sequence[RenderedPair],
         *,
         base: Path,
