@@ -8,6 +8,8 @@ B rows instead:
     positions  0 .. t-2    | t-1 ..          | t-1 ..            (each branch restarts)
     attention  causal, and the branches do not see each other
 
+On a CPU all pairs of a batch may stand in one such row: adapters/packed_attention.py.
+
 The trunk is the prompt and the tokens with which both completions begin: editors often leave the first
 words as they are. Its last token opens each branch, so every label after it has a predictor of its own;
 a label in the trunk has one predictor and counts for both rows. The LM head runs only where there is a
@@ -24,6 +26,7 @@ from trl.trainer.utils import FusedCausalLMOutput
 
 from stages.adapters.branch_masks import FLEX_BLOCK, MASKABLE, attention_masks
 from stages.adapters.label_logps import can_score, label_logps
+from stages.adapters.packed_attention import PACKED, Packing, can_pack, make_packing
 from stages.progress import say
 
 if TYPE_CHECKING:
@@ -46,47 +49,69 @@ class SharedRows(NamedTuple):
     labels: torch.Tensor  # (N,)
     target: torch.Tensor  # (M, 2): row and position in (2B, T - 1), TRL's shifted grid
     scored: torch.Tensor  # (M,): which of the N labels stands there
+    packing: Packing | None = None  # where all pairs stand in one row
 
 
-def share_prefix(input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> SharedRows:
-    """Lay TRL's right-padded 2B rows (chosen first) out as B rows; `labels` is -100 outside completions."""
+def share_prefix(
+    input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor, *, packed: bool = False
+) -> SharedRows:
+    """Lay TRL's right-padded 2B rows (chosen first) out as B rows; `labels` is -100 outside completions.
+
+    `packed` puts all pairs into one row without padding, after the tokens with which all prompts begin.
+    """
     n_pairs = input_ids.shape[0] // 2
     ids = input_ids.cpu()
     n_prompt = (labels != -100).int().argmax(dim=1).tolist()
     n_total = attention_mask.sum(dim=1).tolist()
-    rows, positions, branches, source, target, scored = [], [], [], [], [], []
-    n_scored = 0
+    n_head = _n_common_prompt(ids[:n_pairs], n_prompt[:n_pairs]) if packed else 0
+    rows, positions, branches = [ids[0, :n_head]], [torch.arange(n_head)], [torch.zeros(n_head)]
+    source, target, scored = [], [], []
+    lengths, n_scored, offset = [n_head], 0, n_head
     for pair in range(n_pairs):
         start, twin = n_prompt[pair], pair + n_pairs
         n_trunk = start + _n_common(ids[pair, start : n_total[pair]], ids[twin, start : n_total[twin]])
-        parts = [(0, pair, 0, n_trunk - 1)]
+        parts = [(0, pair, n_head, n_trunk - 1)]
         parts += [(1, pair, n_trunk - 1, n_total[pair] - 1), (2, twin, n_trunk - 1, n_total[twin] - 1)]
         rows.append(torch.cat([ids[row, first:last] for _, row, first, last in parts]))
         positions.append(torch.cat([torch.arange(first, last) for _, _, first, last in parts]))
         branches.append(torch.cat([torch.full((last - first,), number) for number, _, first, last in parts]))
-        offset = 0
+        offset = offset if packed else 0
         for number, row, first, last in parts:
             places = torch.arange(max(first, start - 1), last)  # each predicts the token after it
-            source.append(torch.stack([torch.full_like(places, pair), places - first + offset], dim=1))
+            row_number = torch.full_like(places, 0 if packed else pair)
+            source.append(torch.stack([row_number, places - first + offset], dim=1))
             for place in (pair, twin) if number == 0 else (row,):
                 target.append(torch.stack([torch.full_like(places, place), places], dim=1))
                 scored.append(torch.arange(n_scored, n_scored + len(places)))
             n_scored += len(places)
             offset += last - first
+            lengths.append(last - first)
     device = input_ids.device
-    tokens = _pad(rows, int(ids[0, 0]))
+
+    def together(parts: list[torch.Tensor], value: int) -> torch.Tensor:
+        whole = torch.cat(parts)[None] if packed else _pad(parts[1:], value)
+        return whole.to(device=device, dtype=ids.dtype)
+
     targets, which = torch.cat(target), torch.cat(scored)
     next_ids = torch.empty(n_scored, dtype=ids.dtype)
     next_ids[which] = ids[targets[:, 0], targets[:, 1] + 1]
     return SharedRows(
-        input_ids=tokens.to(device),
-        position_ids=_pad(positions, 0).to(device),
-        branch=_pad(branches, -1).to(device),
+        input_ids=together(rows, int(ids[0, 0])),
+        position_ids=together(positions, 0),
+        branch=together(branches, -1),
         source=torch.cat(source).to(device),
         labels=next_ids.to(device),
         target=targets.to(device),
         scored=which.to(device),
+        packing=make_packing(lengths) if packed else None,
     )
+
+
+def _n_common_prompt(prompts: torch.Tensor, n_prompt: list[int]) -> int:
+    """Tokens with which all prompts begin; a prompt's last token is left to its pair: it opens branches."""
+    n_most = min(n_prompt) - 1
+    differ = (prompts[:, :n_most] != prompts[:1, :n_most]).any(dim=0).nonzero()
+    return int(differ[0]) if len(differ) else n_most
 
 
 def _n_common(chosen: torch.Tensor, rejected: torch.Tensor) -> int:
@@ -117,11 +142,23 @@ def add_shared_prefix(model: PreTrainedModel, *, with_metrics: bool) -> bool:
     reason = why_not(model)
     if reason is None:
         model.forward = types.MethodType(_shared_forward(fused_forward, with_metrics), model)
+        if can_pack(model) and _is_same_when_packed(model, fused_forward):
+            return True
         reason = _difference(model, fused_forward)
     if reason is not None:
         model.forward = fused_forward
         say(f"two rows a pair: {reason}")
     return reason is None
+
+
+def _is_same_when_packed(model: PreTrainedModel, fused_forward: "Callable[..., Any]") -> bool:
+    """Try all pairs in one row and keep it so, where it gives what two rows a pair give."""
+    config = model.config.get_text_config()
+    attention, config._attn_implementation = config._attn_implementation, PACKED
+    if _difference(model, fused_forward) is None:
+        return True
+    config._attn_implementation = attention
+    return False
 
 
 def _shared_forward(fused_forward: "Callable[..., Any]", with_metrics: bool) -> "Callable[..., Any]":
@@ -137,14 +174,15 @@ def _shared_forward(fused_forward: "Callable[..., Any]", with_metrics: bool) -> 
             return fused_forward(input_ids=input_ids, attention_mask=attention_mask, labels=labels, **kwargs)
         if input_ids is None or attention_mask is None or labels is None:
             raise TypeError("a fused call needs input_ids, attention_mask and labels")
-        rows = share_prefix(input_ids, attention_mask, labels)
-        if self.config.get_text_config()._attn_implementation == "flex_attention":
+        attention = self.config.get_text_config()._attn_implementation
+        rows = share_prefix(input_ids, attention_mask, labels, packed=attention == PACKED)
+        if attention == "flex_attention":
             rows = pad_to_blocks(rows)
-        call = kwargs | {
-            "input_ids": rows.input_ids,
-            "attention_mask": attention_masks(self, rows.position_ids, rows.branch),
-            "position_ids": rows.position_ids,
-        }
+        call = kwargs | {"input_ids": rows.input_ids, "position_ids": rows.position_ids}
+        if rows.packing is None:
+            call["attention_mask"] = attention_masks(self, rows.position_ids, rows.branch)
+        else:
+            call |= rows.packing.arguments()
         if can_score(self):
             hidden = self.base_model(**call).last_hidden_state[rows.source[:, 0], rows.source[:, 1]]
             weight = self.get_output_embeddings().weight

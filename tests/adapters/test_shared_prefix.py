@@ -11,9 +11,11 @@ from transformers import AutoModelForCausalLM, MambaConfig
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import add_fused_lm_head
 
+from stages.adapters import shared_prefix
 from stages.adapters.branch_masks import block_mask, branch_mask
 from stages.adapters.checkpoint import for_short_texts
 from stages.adapters.label_logps import can_score, label_logps
+from stages.adapters.packed_attention import PACKED, can_pack
 from stages.adapters.shared_prefix import add_shared_prefix, share_prefix, why_not
 from stages.params import load_params
 from tests.tiny_models import CONFIGS, made_up_pairs, tiny_model
@@ -29,13 +31,22 @@ def run(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: getattr(output, name) for name in OUTPUTS}
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("attention", ["sdpa", "sdpa, a row each", "eager"])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_log_probs_and_gradients_equal_two_rows_a_pair(name: str, attention: str) -> None:
+def test_log_probs_and_gradients_equal_two_rows_a_pair(
+    name: str, attention: str, checkpointing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if attention == "sdpa, a row each":  # as on a GPU
+        attention = "sdpa"
+        monkeypatch.setattr(shared_prefix, "can_pack", lambda _model: False)
     stock, shared = tiny_model(name, attention=attention), tiny_model(name, attention=attention)
     add_fused_lm_head(stock, outputs=OUTPUTS)
     add_fused_lm_head(shared, outputs=OUTPUTS)
     assert add_shared_prefix(shared, with_metrics=True)
+    if checkpointing:
+        shared.train()
+        shared.activation_checkpointing_enable()
 
     expected, came = run(stock), run(shared)
 
@@ -140,6 +151,72 @@ def test_a_row_holds_the_prompt_once_and_opens_each_branch_with_its_last_token()
     assert rows.scored.tolist() == [0, 1, 2]
 
 
+def test_packed_pairs_stand_in_one_row_after_what_all_prompts_begin_with() -> None:
+    # prompts 10 11 12 and 10 11 13; chosen 20 21 and 22, rejected 30 and 31
+    input_ids = torch.tensor(
+        [[10, 11, 12, 20, 21], [10, 11, 13, 22, 0], [10, 11, 12, 30, 0], [10, 11, 13, 31, 0]]
+    )
+    attention_mask = (input_ids != 0).long()
+    labels = input_ids.masked_fill((input_ids < 20), -100)
+
+    rows = share_prefix(input_ids, attention_mask, labels, packed=True)
+
+    assert rows.input_ids.tolist() == [[10, 11, 12, 20, 12, 13, 13]]
+    assert rows.position_ids.tolist() == [[0, 1, 2, 3, 2, 2, 2]]
+    assert rows.source.tolist() == [[0, 2], [0, 3], [0, 4], [0, 5], [0, 6]]
+    assert rows.labels.tolist() == [20, 21, 30, 22, 31]
+    assert rows.target.tolist() == [[0, 2], [0, 3], [2, 2], [1, 2], [3, 2]]
+    assert rows.packing is not None
+    assert rows.packing.lengths == [2, 0, 2, 1, 0, 1, 1]
+
+
+def test_prompts_that_begin_unlike_are_packed_without_a_head() -> None:
+    input_ids = torch.tensor([[10, 12, 20], [11, 12, 21], [10, 12, 30], [11, 12, 31]])
+    labels = input_ids.masked_fill(input_ids < 20, -100)
+    rows = share_prefix(input_ids, torch.ones_like(input_ids), labels, packed=True)
+    assert rows.packing is not None
+    assert rows.packing.lengths == [0, 1, 1, 1, 1, 1, 1]
+    assert rows.input_ids.tolist() == [[10, 12, 12, 11, 12, 12]]
+
+
+def test_packing_is_for_whole_rows_on_a_cpu_and_leaves_no_trace_in_a_config() -> None:
+    packs = {name: can_pack(tiny_model(name)) for name in CONFIGS}
+    assert packs == {name: name in ("llama", "qwen2", "qwen3") for name in CONFIGS}
+    assert not can_pack(tiny_model(attention="eager"))
+    model = tiny_model()
+    add_fused_lm_head(model)
+    assert add_shared_prefix(model, with_metrics=False)
+    assert model.config._attn_implementation == PACKED
+    assert PACKED not in model.config.to_json_string()
+
+
+def test_a_packed_model_still_answers_as_it_did() -> None:
+    plain, model = tiny_model(), tiny_model()
+    add_fused_lm_head(model)
+    add_shared_prefix(model, with_metrics=False)
+    ids = torch.arange(2, 22).view(2, 10)
+    mask = torch.ones_like(ids)
+    mask[0, :3] = 0
+    for call in ({"input_ids": ids}, {"input_ids": ids, "attention_mask": mask}):
+        assert torch.equal(model(**call).logits, plain(**call).logits)
+
+
+def test_a_model_that_does_not_pass_the_packing_on_gets_a_row_each(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, stock = tiny_model(), tiny_model()
+    for one in (model, stock):
+        add_fused_lm_head(one, outputs=OUTPUTS)
+    backbone = model.model.forward
+    monkeypatch.setattr(model.model, "forward", lambda **call: backbone(**(call | {"packing": None})))
+
+    assert add_shared_prefix(model, with_metrics=True)
+
+    assert model.config._attn_implementation == "sdpa"
+    torch.testing.assert_close(run(model)["log_probs"], run(stock)["log_probs"], atol=2e-5, rtol=1e-5)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_common_beginning_is_run_once_and_counts_for_both_rows() -> None:
     # prompt 10 11, chosen 20 21 22, rejected 20 21 30 31; what begins alike, 20 21, joins the prompt
     input_ids = torch.tensor([[10, 11, 20, 21, 22, 0], [10, 11, 20, 21, 30, 31]])
@@ -225,7 +302,8 @@ def test_a_mask_that_is_not_followed_is_found_out(
     model = tiny_model()
     add_fused_lm_head(model, outputs=OUTPUTS)
     backbone = model.model.forward
-    monkeypatch.setattr(model.model, "forward", lambda **call: backbone(**(call | {"attention_mask": None})))
+    nothing = {"attention_mask": None, "packing": None}
+    monkeypatch.setattr(model.model, "forward", lambda **call: backbone(**(call | nothing)))
 
     assert not add_shared_prefix(model, with_metrics=True)
 
