@@ -15,7 +15,7 @@ from stages.adapters.pair_trainer import PairCollator, PairTrainer, before_shard
 from stages.adapters.scoring import score_batch
 from stages.adapters.training_watch import Watch
 from stages.core.reference import ReferenceRow, reference_sums
-from stages.core.rendered import RenderedPair, similar_length_batches
+from stages.core.rendered import RenderedPair
 from stages.errors import ModelError, RuntimeCheckError
 from stages.params import RuntimeParams, TrainParams
 
@@ -117,12 +117,13 @@ def lora_config(train: TrainParams) -> "LoraConfig":
 def check_step_zero(trainer: PairTrainer, *, tolerance: float) -> None:
     """Before any step the policy is the base: its log-prob differences must agree with the reference.
 
-    Scores the longest batch, the one that fails first if memory is short. Margins are in nats,
-    without beta. RuntimeCheckError names the pair that differs most.
+    Scores the longest pair and the shortest, together. Margins are in nats, without beta.
+    RuntimeCheckError names the pair that differs most.
     """
     by_id = {pair.pair_id: pair for pair in trainer.pairs}
     pairs = [RenderedPair(*pair[:4]) for pair in trainer.pairs]
-    batch = next(similar_length_batches(pairs, batch_size=trainer.args.per_device_train_batch_size))
+    longest_first = sorted(pairs, key=lambda pair: (-pair.n_row_tokens, pair.pair_id))
+    batch = [longest_first[0], *longest_first[1:][-1:]]
     with before_sharding():
         scored = score_batch(trainer.model, batch, pad_token_id=trainer.processing_class.pad_token_id)
 
