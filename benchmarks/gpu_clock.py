@@ -2,8 +2,7 @@
 
 import gc
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,11 +15,8 @@ GIB = 2**30
 
 def on_this_device(runtime: RuntimeParams) -> RuntimeParams:
     """bfloat16 on the card; where there is none, float32 on the processor, to try the code."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    changes: dict[str, Any] = {"device": device, "dtype": "bfloat16" if device == "cuda" else "float32"}
-    if device == "cuda":
-        changes["score_batch_size"] = max(runtime.score_batch_size, 4)
-    return runtime.model_copy(update=changes)
+    device, dtype = ("cuda", "bfloat16") if torch.cuda.is_available() else ("cpu", "float32")
+    return runtime.model_copy(update={"device": device, "dtype": dtype})
 
 
 def now() -> float:
@@ -46,16 +42,12 @@ def peaks() -> dict[str, float]:
     }
 
 
-def torch_memory() -> float:
-    """Bytes of tensors on the card now."""
-    return float(torch.cuda.memory_allocated()) if torch.cuda.is_available() else 0.0
-
-
-@contextmanager
-def freed_afterwards() -> Iterator[None]:
-    """Give the card's memory back after a try, whether or not it worked."""
+def attempt(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """What `work` found, or its error; either way the card's memory is given back."""
     try:
-        yield
+        return work(*arguments)
+    except (RuntimeError, ValueError, ImportError) as error:  # out of memory is a RuntimeError
+        return {"error": f"{type(error).__name__}: {str(error)[:300]}"}
     finally:
         gc.collect()
         if torch.cuda.is_available():

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
 from stages.core.model_shape import ModelShape
+from stages.core.reference import ReferenceRow
 from stages.core.rendered import RenderedPair
 from stages.params import RuntimeParams
 
@@ -84,6 +85,11 @@ def same_length_pairs(n: int, *, n_row: int, vocabulary: int, seed: int = 0) -> 
         RenderedPair(f"l{number:05}", tokens(n_prompt), tokens(n_chosen), tokens(n_row - n_prompt - n_chosen))
         for number in range(n)
     ]
+
+
+def unscored_rows(pairs: list[RenderedPair]) -> list[ReferenceRow]:
+    """The pairs with made-up reference log-probs: what they are changes neither time nor memory."""
+    return [ReferenceRow(*one, [-1.0] * len(one.chosen_ids), [-1.0] * len(one.rejected_ids)) for one in pairs]
 
 
 def describe_lengths(pairs: list[RenderedPair]) -> dict[str, Any]:

@@ -11,17 +11,24 @@ import torch
 import yaml
 
 from benchmarks.dpo_arm import record_losses
-from benchmarks.gpu_clock import GIB, Stopwatch, freed_afterwards, now, on_this_device, peaks, reset_peak
-from benchmarks.gpu_models import TINY, describe_lengths, random_model, random_pairs, same_length_pairs
+from benchmarks.gpu_clock import GIB, Stopwatch, attempt, now, on_this_device, peaks, reset_peak
+from benchmarks.gpu_models import (
+    TINY,
+    describe_lengths,
+    random_model,
+    random_pairs,
+    same_length_pairs,
+    unscored_rows,
+)
 from benchmarks.gpu_training import EIGHT_BILLION, training
 from stages.adapters import dpo
 from stages.adapters.machine import measure_rates
-from stages.adapters.scoring import prepare_for_scoring, score_batch, score_pairs
+from stages.adapters.scoring import prepare_for_scoring, score_pairs
 from stages.cli.doctor import make_plan
 from stages.cli.pipeline import with_overrides
 from stages.core.model_shape import KNOWN_MODELS, ModelShape
 from stages.core.needs import Lengths, Machine, Plan, stage_needs
-from stages.core.reference import ReferenceRow, reference_sums
+from stages.core.reference import ReferenceRow
 from stages.core.rendered import RenderedPair, similar_length_batches
 from stages.io import read_text
 from stages.params import Params, RuntimeParams, TrainParams, parse_params
@@ -48,11 +55,7 @@ def long_rows(params: Params, is_tiny: bool) -> dict[str, Any]:
     for n_row in (256,) if is_tiny else (1024, 4096, 8192, 16384):
         pairs = same_length_pairs(6, n_row=n_row, vocabulary=shape.vocabulary)
         for attention in ("sdpa", "flex_attention"):
-            with freed_afterwards():
-                try:
-                    one = time_long(shape, pairs, runtime, train, attention)
-                except (RuntimeError, ValueError, torch.OutOfMemoryError) as error:
-                    one = {"error": f"{type(error).__name__}: {str(error)[:300]}"}
+            one = attempt(time_long, shape, pairs, runtime, train, attention)
             say(f"  {n_row} tokens, {attention}: {one}")
             found[f"{n_row} tokens, {attention}"] = one
     return found
@@ -73,9 +76,7 @@ def time_long(
             "learning_rate": 1e-12,
         }
     )
-    rows = [
-        ReferenceRow(*pair, [-1.0] * len(pair.chosen_ids), [-1.0] * len(pair.rejected_ids)) for pair in pairs
-    ]
+    rows = unscored_rows(pairs)
     with tempfile.TemporaryDirectory() as folder:
         trainer = dpo.build_trainer(
             random_model(shape, runtime), tiny_tokenizer(), rows, train=train, runtime=runtime,
@@ -101,11 +102,7 @@ def sizes(_params: Params, is_tiny: bool) -> dict[str, Any]:
         sized = parse_params(yaml.safe_load(text), place=name)
         sized = sized.model_copy(update={"runtime": on_this_device(sized.runtime)})
         shape = TINY if is_tiny else KNOWN_MODELS[sized.base_model.repo_id]
-        with freed_afterwards():
-            try:
-                found[name] = try_size(sized, shape)
-            except (RuntimeError, ValueError, torch.OutOfMemoryError) as error:
-                found[name] = {"error": f"{type(error).__name__}: {str(error)[:300]}"}
+        found[name] = attempt(try_size, sized, shape)
         say(f"  {name}: {found[name]}")
     return found
 
@@ -162,13 +159,9 @@ def model_maker(shape: ModelShape, runtime: RuntimeParams, folder: Path) -> "Cal
 
 def margins_at_start(trainer: Any, runtime: RuntimeParams) -> dict[str, float]:
     """How far from 0 the margins are before the first step, in nats: what runtime.margin_tolerance bounds."""
-    by_id = {pair.pair_id: pair for pair in trainer.pairs}
     pairs = [RenderedPair(*pair[:4]) for pair in trainer.pairs]
-    margins = []
-    for batch in similar_length_batches(pairs, batch_size=trainer.args.per_device_train_batch_size):
-        for name, policy in score_batch(trainer.model, batch, pad_token_id=1).items():
-            base = reference_sums(by_id[name], ld_alpha=None)
-            margins.append(abs(sum(policy.chosen) - base.chosen - sum(policy.rejected) + base.rejected))
+    batches = similar_length_batches(pairs, batch_size=trainer.args.per_device_train_batch_size)
+    margins = [abs(margin) for batch in batches for margin in dpo.margins_now(trainer, batch).values()]
     return {
         "largest": max(margins),
         "median": median(margins),

@@ -8,12 +8,11 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.dpo_arm import record_losses, stock_trainer
-from benchmarks.gpu_clock import Stopwatch, freed_afterwards, now, on_this_device, peaks, reset_peak
-from benchmarks.gpu_models import TINY, describe_lengths, random_model, random_pairs
+from benchmarks.gpu_clock import Stopwatch, attempt, now, on_this_device, peaks, reset_peak
+from benchmarks.gpu_models import TINY, describe_lengths, random_model, random_pairs, unscored_rows
 from stages.adapters import dpo
 from stages.adapters.machine import measure_rates
 from stages.adapters.pair_trainer import without_reference_model
@@ -51,6 +50,16 @@ class Arm(NamedTuple):
     liger: bool = False
 
 
+class Task(NamedTuple):
+    """What every arm is given, in its own batches."""
+
+    shape: ModelShape
+    pairs: list[RenderedPair]
+    runtime: RuntimeParams
+    train: TrainParams
+    folder: str
+
+
 FIRST = Arm("ours, batches of 8", True, 8)
 
 
@@ -86,11 +95,7 @@ def training(params: Params, is_tiny: bool) -> dict[str, Any]:
     for arm in arms:
         if only and not any(part in arm.name for part in only.split("|")):
             continue
-        with freed_afterwards():
-            try:
-                one = time_arm(arm, shape, pairs, runtime, train)
-            except (RuntimeError, ValueError, ImportError, torch.OutOfMemoryError) as error:
-                one = {"error": f"{type(error).__name__}: {str(error)[:300]}"}
+        one = attempt(time_arm, arm, shape, pairs, runtime, train)
         if "seconds_per_pair" in one:
             useful = useful_flops(shape, train, pairs) / len(pairs)
             one["share_of_rate"] = useful / one["seconds_per_pair"] / rate
@@ -124,24 +129,17 @@ def time_arm(
     )
     with tempfile.TemporaryDirectory() as folder:
         make = our_trainer if arm.is_ours else trls_trainer
-        trainer, seconds = make(arm, shape, pairs, runtime, train, folder)
+        trainer, seconds = make(arm, Task(shape, pairs, runtime, train, folder))
         return seconds | time_second_epoch(trainer, len(pairs))
 
 
-def our_trainer(
-    arm: Arm,
-    shape: ModelShape,
-    pairs: list[RenderedPair],
-    runtime: RuntimeParams,
-    train: TrainParams,
-    folder: str,
-) -> tuple["DPOTrainer", dict[str, float]]:
+def our_trainer(arm: Arm, task: Task) -> tuple["DPOTrainer", dict[str, float]]:
     """Ours, ready to run, and what the reference took; only the first arm scores it."""
     tokenizer, seconds = tiny_tokenizer(), {}
-    rows = [ReferenceRow(*one, [-1.0] * len(one.chosen_ids), [-1.0] * len(one.rejected_ids)) for one in pairs]
+    shape, runtime, rows = task.shape, task.runtime, unscored_rows(task.pairs)
     if arm == FIRST:
         rows, seconds["reference_seconds_per_pair"] = score_reference(
-            random_model(shape, runtime), pairs, runtime, tokenizer
+            random_model(shape, runtime), task.pairs, runtime, tokenizer
         )
     model = random_model(shape, runtime)
     if arm.liger:
@@ -149,7 +147,7 @@ def our_trainer(
 
         _apply_liger_kernel_to_instance(model=model, fused_linear_cross_entropy=False)
     trainer = dpo.build_trainer(
-        model, tokenizer, rows, train=train, runtime=runtime, checkpoints=Path(folder)
+        model, tokenizer, rows, train=task.train, runtime=runtime, checkpoints=Path(task.folder)
     )
     trainer.max_loss_growth = math.inf
     if arm.pefts_product:
@@ -161,32 +159,25 @@ def our_trainer(
     return trainer, seconds
 
 
-def trls_trainer(
-    arm: Arm,
-    shape: ModelShape,
-    pairs: list[RenderedPair],
-    runtime: RuntimeParams,
-    train: TrainParams,
-    folder: str,
-) -> tuple["DPOTrainer", dict[str, float]]:
+def trls_trainer(arm: Arm, task: Task) -> tuple["DPOTrainer", dict[str, float]]:
     """TRL's, ready to run, and what its making took, reference log-probs where they are computed first."""
     batches = {
         "per_device_train_batch_size": arm.batch,
         "gradient_accumulation_steps": PAIRS_PER_STEP // arm.batch,
     }
-    model = random_model(shape, runtime)
+    model = random_model(task.shape, task.runtime)
     start = now()
     with without_reference_model():  # else it hashes 8 billion weights, a minute that is no part of training
         trainer = stock_trainer(
             model,
             tiny_tokenizer(),
-            pairs,
-            runtime=runtime,
-            train=train,
-            folder=folder,
+            task.pairs,
+            runtime=task.runtime,
+            train=task.train,
+            folder=task.folder,
             flags=batches | dict(arm.flags or {}),
         )
-    return trainer, {"construct_seconds_per_pair": (now() - start) / len(pairs)}
+    return trainer, {"construct_seconds_per_pair": (now() - start) / len(task.pairs)}
 
 
 def score_reference(

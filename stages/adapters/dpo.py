@@ -120,24 +120,28 @@ def check_step_zero(trainer: PairTrainer, *, tolerance: float) -> None:
     Scores the longest pair and the shortest, together. Margins are in nats, without beta.
     RuntimeCheckError names the pair that differs most.
     """
-    by_id = {pair.pair_id: pair for pair in trainer.pairs}
     pairs = [RenderedPair(*pair[:4]) for pair in trainer.pairs]
     longest_first = sorted(pairs, key=lambda pair: (-pair.n_row_tokens, pair.pair_id))
-    batch = [longest_first[0], *longest_first[1:][-1:]]
-    with before_sharding():
-        scored = score_batch(trainer.model, batch, pad_token_id=trainer.processing_class.pad_token_id)
-
-    def margin(pair_id: str) -> float:
-        policy, base = scored[pair_id], reference_sums(by_id[pair_id], ld_alpha=None)
-        return (sum(policy.chosen) - base.chosen) - (sum(policy.rejected) - base.rejected)
-
-    worst = max(scored, key=lambda pair_id: abs(margin(pair_id)))
-    if abs(margin(worst)) > tolerance:
+    margins = margins_now(trainer, [longest_first[0], *longest_first[1:][-1:]])
+    worst = max(margins, key=lambda pair_id: abs(margins[pair_id]))
+    if abs(margins[worst]) > tolerance:
         raise RuntimeCheckError(
-            f"train: before the first step pair {worst} has a margin of {margin(worst):.2e} nats, not 0 "
+            f"train: before the first step pair {worst} has a margin of {margins[worst]:.2e} nats, not 0 "
             f"within runtime.margin_tolerance {tolerance}: policy and reference were not scored alike; run "
             "`dvc repro reference`, or state the tolerance of this dtype"
         )
+
+
+def margins_now(trainer: PairTrainer, batch: Sequence[RenderedPair]) -> dict[str, float]:
+    """By pair id: how much more than the base the unsharded policy prefers the chosen text, in nats."""
+    by_id = {pair.pair_id: pair for pair in trainer.pairs}
+    with before_sharding():
+        scored = score_batch(trainer.model, batch, pad_token_id=trainer.processing_class.pad_token_id)
+    margins = {}
+    for pair_id, policy in scored.items():
+        base = reference_sums(by_id[pair_id], ld_alpha=None)
+        margins[pair_id] = (sum(policy.chosen) - base.chosen) - (sum(policy.rejected) - base.rejected)
+    return margins
 
 
 def gather_weights(trainer: PairTrainer) -> dict[str, torch.Tensor] | None:

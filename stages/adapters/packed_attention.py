@@ -24,6 +24,7 @@ class Packing(NamedTuple):
     """How a row is cut: the head, then trunk, chosen and rejected of each pair; and each branch's mask."""
 
     lengths: list[int]
+    query_lengths: list[int]  # the head, then trunk with chosen, and rejected, of each pair
     masks: list[torch.Tensor]  # of each pair: (trunk + chosen, head + trunk + chosen), then of rejected
 
     def arguments(self) -> dict[str, Any]:
@@ -32,14 +33,15 @@ class Packing(NamedTuple):
 
 
 def make_packing(lengths: list[int]) -> Packing:
-    """The masks of a row with these lengths."""
+    """Masks and queries of a row with these lengths."""
     n_head, *rest = lengths
-    masks = []
+    masks, query_lengths = [], [n_head]
     for start in range(0, len(rest), 3):
         n_trunk, n_chosen, n_rejected = rest[start : start + 3]
         masks.append(_causal(n_trunk + n_chosen, n_head + n_trunk + n_chosen))
         masks.append(_causal(n_rejected, n_head + n_trunk + n_rejected))
-    return Packing(lengths, masks)
+        query_lengths += [n_trunk + n_chosen, n_rejected]
+    return Packing(lengths, query_lengths, masks)
 
 
 def _causal(n_queries: int, n_keys: int) -> torch.Tensor:
@@ -68,7 +70,7 @@ def packed_attention(
     n_groups = module.num_key_value_groups
     keys = torch.split(repeat_kv(key, n_groups), packing.lengths, dim=2)
     values = torch.split(repeat_kv(value, n_groups), packing.lengths, dim=2)
-    queries = torch.split(query, _query_lengths(packing.lengths), dim=2)
+    queries = torch.split(query, packing.query_lengths, dim=2)
 
     def attend(number: int, places: list[int], **mask: Any) -> torch.Tensor:
         return torch.nn.functional.scaled_dot_product_attention(
@@ -88,16 +90,6 @@ def packed_attention(
         parts.append(attend(1 + 2 * pair, [0, trunk, trunk + 1], attn_mask=masks[0]))
         parts.append(attend(2 + 2 * pair, [0, trunk, trunk + 2], attn_mask=masks[1]))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
-
-
-def _query_lengths(lengths: list[int]) -> list[int]:
-    """The head, then trunk with chosen, and rejected, of each pair."""
-    n_head, *rest = lengths
-    found = [n_head]
-    for start in range(0, len(rest), 3):
-        n_trunk, n_chosen, n_rejected = rest[start : start + 3]
-        found += [n_trunk + n_chosen, n_rejected]
-    return found
 
 
 def can_pack(model: "PreTrainedModel") -> bool:

@@ -75,7 +75,8 @@ def share_prefix(
         rows.append(torch.cat([ids[row, first:last] for _, row, first, last in parts]))
         positions.append(torch.cat([torch.arange(first, last) for _, _, first, last in parts]))
         branches.append(torch.cat([torch.full((last - first,), number) for number, _, first, last in parts]))
-        offset = offset if packed else 0
+        if not packed:
+            offset = 0
         for number, row, first, last in parts:
             places = torch.arange(max(first, start - 1), last)  # each predicts the token after it
             row_number = torch.full_like(places, 0 if packed else pair)
