@@ -23,8 +23,8 @@ from tests.tiny_models import CONFIGS, made_up_pairs, tiny_model
 OUTPUTS = ("log_probs", "entropy", "mean_logits", "is_top1")
 
 
-def run(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    batch = DataCollatorForPreference(pad_token_id=1)([pair._asdict() for pair in made_up_pairs(6)])
+def run(model: torch.nn.Module, n_pairs: int = 6) -> dict[str, torch.Tensor]:
+    batch = DataCollatorForPreference(pad_token_id=1)([pair._asdict() for pair in made_up_pairs(n_pairs)])
     labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, -100)
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
     output = model(**inputs, labels=labels, fused_lm_head=True, use_cache=False)
@@ -168,6 +168,15 @@ def test_packed_pairs_stand_in_one_row_after_what_all_prompts_begin_with() -> No
     assert rows.target.tolist() == [[0, 2], [0, 3], [2, 2], [1, 2], [3, 2]]
     assert rows.packing is not None
     assert rows.packing.lengths == [2, 0, 2, 1, 0, 1, 1]
+
+
+def test_a_pair_alone_is_packed_after_its_own_prompt() -> None:
+    model, stock = tiny_model(), tiny_model()
+    for one in (model, stock):
+        add_fused_lm_head(one, outputs=OUTPUTS)
+    assert add_shared_prefix(model, with_metrics=True)
+    assert model.config._attn_implementation == PACKED
+    torch.testing.assert_close(run(model, 1)["log_probs"], run(stock, 1)["log_probs"], atol=2e-5, rtol=1e-5)
 
 
 def test_prompts_that_begin_unlike_are_packed_without_a_head() -> None:
