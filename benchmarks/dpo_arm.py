@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class Spec(NamedTuple):
-    """What one arm does. `flags` are DPOConfig's, over TRL's own defaults; they do not concern `ours`."""
+    """What one arm does. `flags` are DPOConfig's, over TRL's own defaults; they do not concern `ours`.
+
+    `keeps_memory`: does stock TRL, too, have its process reuse what it frees (adapters/freed_memory.py)?
+    """
 
     kind: Literal["reference", "ours", "trl"]
     base: str
@@ -35,6 +38,7 @@ class Spec(NamedTuple):
     train: dict[str, Any]
     runtime: dict[str, Any]
     flags: dict[str, Any]
+    keeps_memory: bool
 
 
 class Clock:
@@ -134,14 +138,20 @@ def ours(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
 
 def stock(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
     """TRL's own trainer and loop, on the same token ids; its precomputation, if asked for, is one block."""
-    from transformers import PrinterCallback
+    from transformers import AutoModelForCausalLM, PrinterCallback
 
-    from stages.adapters.checkpoint import load_model, load_tokenizer
+    from stages.adapters.checkpoint import load_tokenizer, use_threads
+    from stages.adapters.freed_memory import keep_freed_memory
 
     runtime, train = RuntimeParams(**spec.runtime), TrainParams(**spec.train)
     pairs = [RenderedPair(*values) for values in spec.pairs]
     tokenizer = load_tokenizer(Path(spec.base))
-    model = load_model(Path(spec.base), None, runtime)
+    use_threads(runtime)
+    if spec.keeps_memory:
+        keep_freed_memory()
+    model = AutoModelForCausalLM.from_pretrained(  # not load_model, which brings what is ours along
+        spec.base, dtype=runtime.dtype, attn_implementation=runtime.attn_implementation
+    )
     clock.wait()
     trainer = stock_trainer(
         model, tokenizer, pairs, runtime=runtime, train=train, folder=spec.folder, flags=spec.flags

@@ -38,6 +38,7 @@ class Arm:
         runtime: RuntimeParams,
         train: TrainParams,
         flags: Mapping[str, Any] | None = None,
+        keeps_memory: bool = False,
     ) -> None:
         self.name = name
         self.blocks: list[Block] = []
@@ -52,6 +53,7 @@ class Arm:
             "train": train.model_dump(),
             "runtime": runtime.model_dump(),
             "flags": dict(flags or {}),
+            "keeps_memory": keeps_memory,
         }
         write_json(self.folder / "spec.json", spec)
 

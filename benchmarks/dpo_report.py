@@ -27,12 +27,14 @@ def describe(
     not_tried: Mapping[str, str],
 ) -> dict[str, Any]:
     """All numbers of one run; seconds are wall seconds unless named otherwise."""
-    reference, ours, default, best_arm = arms
+    reference, ours, default, best_arm, keeping_arm = arms
     ours_losses, trl_losses = losses
     return {
         "ratio_vs_trl_default": seconds_per_pair(default, "train")
         / _variant_in_full(reference, ours, len(pairs)),
         "ratio_vs_trl_best": seconds_per_pair(best_arm, "train") / seconds_per_pair(ours, "train"),
+        "ratio_vs_trl_best_keeping_memory": seconds_per_pair(keeping_arm, "train")
+        / seconds_per_pair(ours, "train"),
         "ratio_per_extra_variant": seconds_per_pair(default, "train")
         / (seconds_per_pair(ours, "train") + total_seconds(ours, "check") / len(pairs)),
         "peak_memory_ratio": ours_losses.peak_bytes / trl_losses.peak_bytes,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.adapters.freed_memory import keep_freed_memory
 from stages.core.base_manifest import MANIFEST
 from stages.errors import BluePencilError, ModelError
 from stages.io import read_json, sha256_file
@@ -54,6 +55,8 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
     from transformers import AutoModelForCausalLM
 
     use_threads(runtime)
+    if runtime.device == "cpu":
+        keep_freed_memory()
     full_policy = policy is not None and not (policy / ADAPTER_CONFIG).exists()
     folder = policy if policy is not None and full_policy else base
     quantization = _quantization(runtime)

@@ -5,13 +5,18 @@ forward and once again backward, and passes over it some twenty times. What DPO 
 is less: the gradient of a label's log-prob with respect to its hidden state h is W[label] - E[W], where
 E[W] is the mean row of the head's weight W under the softmax. So the forward pass multiplies twice (logits,
 E[W]) and the backward pass only scales. The entropy follows from the same mean: log Z - h . E[W].
+
+Both products go tile by tile over the vocabulary, for many labels at once: narrow tiles stay in the cache
+between the two, and many rows are what the processor multiplies fastest. The softmax is put together from
+tiles as they come, scaled by the largest logit so far (Milakov and Gimelshein 2018, "Online normalizer
+calculation for softmax").
 """
 
 from typing import Any, NamedTuple
 
 import torch
 
-LOGITS_AT_ONCE = 2**23  # 32 MiB in float32: a tile that is still partly in cache when it is read again
+ROWS_AT_ONCE, WORDS_AT_ONCE = 1024, 2048  # 8 MiB of logits in float32, overwritten tile by tile
 
 
 class LabelScores(NamedTuple):
@@ -28,24 +33,14 @@ class _LabelLogps(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, with_mean: bool
     ) -> tuple[torch.Tensor, ...]:
-        log_probs, entropy = torch.empty(len(labels)), torch.empty(len(labels))
-        is_top1 = torch.empty(len(labels), dtype=torch.bool)
-        mean_rows = torch.empty_like(hidden) if with_mean else hidden
-        step = max(LOGITS_AT_ONCE // len(weight), 1)
-        for start in range(0, len(labels), step):
-            part = slice(start, start + step)
-            logits = hidden[part] @ weight.T
-            label_logits = logits.gather(1, labels[part, None])[:, 0]
-            top, at = logits.max(dim=1)
-            logits.sub_(top[:, None]).exp_()
-            total = logits.sum(dim=1)
-            log_z = top + total.log()
-            log_probs[part] = label_logits - log_z
-            is_top1[part] = at == labels[part]
-            if with_mean:
-                mean_rows[part] = (logits @ weight).div_(total[:, None])
-                entropy[part] = log_z - (hidden[part] * mean_rows[part]).sum(dim=1)
-        ctx.save_for_backward(weight[labels] - mean_rows if with_mean else None)
+        parts = [
+            _score_rows(
+                hidden[start : start + ROWS_AT_ONCE], weight, labels[start : start + ROWS_AT_ONCE], with_mean
+            )
+            for start in range(0, len(labels), ROWS_AT_ONCE)
+        ]
+        log_probs, entropy, is_top1, direction = (torch.cat(one) for one in zip(*parts, strict=True))
+        ctx.save_for_backward(direction)
         ctx.mark_non_differentiable(entropy, is_top1)
         return log_probs, entropy, is_top1
 
@@ -53,6 +48,39 @@ class _LabelLogps(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (direction,) = ctx.saved_tensors
         return grads[0][:, None] * direction, None, None, None
+
+
+def _score_rows(
+    hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, with_mean: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Log-prob, entropy, whether it is the most likely, and W[label] - E[W], of each label.
+
+    Without the mean, entropy and direction are empty.
+    """
+    n_rows = len(hidden)
+    buffer = torch.empty(n_rows * WORDS_AT_ONCE)
+    top, total = torch.full((n_rows,), -torch.inf), torch.zeros(n_rows)
+    most_likely = torch.zeros(n_rows, dtype=torch.long)
+    mean_rows = torch.zeros_like(hidden) if with_mean else None
+    for start in range(0, len(weight), WORDS_AT_ONCE):
+        words = weight[start : start + WORDS_AT_ONCE]
+        logits = torch.mm(hidden, words.T, out=buffer[: n_rows * len(words)].view(n_rows, len(words)))
+        tile_top, place = logits.max(dim=1)
+        most_likely = torch.where(tile_top > top, place + start, most_likely)
+        former_top, top = top, torch.maximum(top, tile_top)
+        shrink = (former_top - top).exp_()
+        logits.sub_(top[:, None]).exp_()
+        total.mul_(shrink).add_(logits.sum(dim=1))
+        if mean_rows is not None:
+            mean_rows.mul_(shrink[:, None]).addmm_(logits, words)
+    log_z = top + total.log()
+    label_rows = weight[labels]
+    log_probs = (hidden * label_rows).sum(dim=1) - log_z
+    if mean_rows is None:
+        return log_probs, hidden.new_empty(0), most_likely == labels, hidden.new_empty(0)
+    mean_rows.div_(total[:, None])
+    entropy = log_z - (hidden * mean_rows).sum(dim=1)
+    return log_probs, entropy, most_likely == labels, label_rows.sub_(mean_rows)
 
 
 def label_logps(

@@ -18,6 +18,7 @@ from trl.trainer import dpo_trainer
 from trl.trainer import utils as trl_utils
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from stages.adapters.lean_layers import make_layers_lean
 from stages.adapters.lora_product import add_products_in_place
 from stages.adapters.shared_prefix import add_shared_prefix
 from stages.core.batching import epoch_order
@@ -111,6 +112,7 @@ class PairTrainer(DPOTrainer):
         with before_sharding():
             add_shared_prefix(model, with_metrics=True)
         add_products_in_place(self.model)
+        make_layers_lean(self.model)
 
     def create_accelerator_and_postprocess(self) -> None:
         """Under FSDP in 16 bits Accelerate rounds what the model returns, log-probs and their sums; undo it.

@@ -24,6 +24,7 @@ def prepare_for_scoring(model: "PreTrainedModel") -> None:
     """Patch a base or adapter model so that it answers TRL's fused call from shared rows."""
     from trl.trainer.utils import add_fused_lm_head
 
+    from stages.adapters.lean_layers import make_layers_lean
     from stages.adapters.lora_product import add_products_in_place
     from stages.adapters.shared_prefix import add_shared_prefix
 
@@ -31,6 +32,7 @@ def prepare_for_scoring(model: "PreTrainedModel") -> None:
     add_fused_lm_head(inner)
     add_shared_prefix(inner, with_metrics=False)
     add_products_in_place(model)
+    make_layers_lean(model)
 
 
 def score_pairs(

@@ -320,7 +320,8 @@ def test_a_mask_that_is_not_followed_is_found_out(
 
 
 def test_a_frozen_head_scores_as_a_softmax_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.adapters.label_logps.LOGITS_AT_ONCE", 3 * 50)  # three labels at a time
+    monkeypatch.setattr("stages.adapters.label_logps.ROWS_AT_ONCE", 3)  # 7 labels: the last part has one
+    monkeypatch.setattr("stages.adapters.label_logps.WORDS_AT_ONCE", 16)  # 50 words: the last tile has two
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(7, 8, generator=generator)
     weight = torch.randn(50, 8, generator=generator)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from stages.adapters.label_logps import LOGITS_AT_ONCE
+from stages.adapters.label_logps import ROWS_AT_ONCE, WORDS_AT_ONCE
 from stages.core.doctor import GIB, disk_bytes, judge_needs
 from stages.core.model_shape import KNOWN_MODELS, ModelShape, shape_from_config
 from stages.core.needs import (
@@ -80,20 +80,20 @@ def test_lora_and_forward_arithmetic_by_hand() -> None:
 LONGEST = SAMPLE._replace(longest_row=619, longest_labels=506)
 
 
-@pytest.mark.parametrize(("batch", "measured_gib"), [(2, 2.78), (4, 4.70)])
+@pytest.mark.parametrize(("batch", "measured_gib"), [(2, 2.91), (4, 4.91)])
 def test_training_memory_is_at_most_a_fifth_above_measured_runs(batch: int, measured_gib: float) -> None:
     predicted = training_bytes(plan(train_batch=batch), SMOLLM, LONGEST) / GIB
     assert measured_gib < predicted < 1.2 * measured_gib
 
 
-@pytest.mark.parametrize(("batch", "measured_gib"), [(1, 1.14), (2, 1.13), (4, 1.13)])
+@pytest.mark.parametrize(("batch", "measured_gib"), [(1, 1.05), (2, 1.08), (4, 1.15)])
 def test_scoring_memory_is_at_most_a_fifth_above_measured_runs(batch: int, measured_gib: float) -> None:
     predicted = scoring_bytes(plan(score_batch=batch), SMOLLM, LONGEST) / GIB
     assert measured_gib < predicted < 1.2 * measured_gib
 
 
 def test_the_tiles_of_the_head_are_those_of_the_code() -> None:
-    assert torch.float32.itemsize * LOGITS_AT_ONCE == TILE_BYTES
+    assert torch.float32.itemsize * ROWS_AT_ONCE * WORDS_AT_ONCE == TILE_BYTES
 
 
 def test_times_are_within_a_factor_of_two_of_measured_runs() -> None:

@@ -1,0 +1,91 @@
+"""Lean norms and MLPs against their definition: transformers' own layers."""
+
+import pytest
+import torch
+
+from stages.adapters.lean_layers import make_layers_lean
+from tests.tiny_models import CONFIGS, tiny_model
+
+TOKENS = torch.arange(2, 26).view(2, 12)
+# in each of two layers two norms and an MLP, and one norm at the end; Qwen 3 has two more norms a layer
+N_PATCHED = {"llama": 7, "qwen2": 7, "qwen3": 11, "mistral with a sliding window": 7}
+
+
+def n_bytes_kept(model: torch.nn.Module) -> int:
+    """What autograd keeps of one forward pass, weights apart, each array once."""
+    kept: dict[int, int] = {}
+    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
+
+    def pack(array: torch.Tensor) -> torch.Tensor:
+        place = array.untyped_storage().data_ptr()
+        if place not in weights:
+            kept[place] = array.untyped_storage().nbytes()
+        return array
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda array: array):
+        answer = model(TOKENS).logits  # alive until it is counted, so that no place is used twice
+    assert answer.requires_grad
+    return sum(kept.values())
+
+
+@pytest.mark.parametrize("is_trained", [False, True], ids=["frozen norms", "trained norms"])
+@pytest.mark.parametrize("name", N_PATCHED)
+def test_logits_and_gradients_are_those_of_transformers(name: str, is_trained: bool) -> None:
+    plain, lean = tiny_model(name), tiny_model(name)
+    for model in (plain, lean):
+        for label, weight in model.named_parameters():
+            if "norm" in label:
+                torch.nn.init.normal_(weight, mean=1.0, std=0.3, generator=torch.Generator().manual_seed(1))
+                weight.requires_grad_(is_trained)
+    assert make_layers_lean(lean) == N_PATCHED[name]
+
+    expected, came = plain(TOKENS).logits, lean(TOKENS).logits
+
+    torch.testing.assert_close(came, expected, atol=1e-5, rtol=1e-5)
+    expected.square().mean().backward()
+    came.square().mean().backward()
+    for (label, one), (_, other) in zip(plain.named_parameters(), lean.named_parameters(), strict=True):
+        assert (one.grad is None) == (other.grad is None), label
+        if one.grad is not None:
+            assert one.grad.abs().max() > 0, label
+            torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-3)
+
+
+def test_in_16_bits_the_logits_and_gradients_are_the_same_to_the_bit() -> None:
+    models = tiny_model().bfloat16(), tiny_model().bfloat16()
+    make_layers_lean(models[1])
+    logits = [model(TOKENS).logits for model in models]
+    assert torch.equal(*logits)
+    for one in logits:
+        one.square().mean().backward()
+    for one, other in zip(*(model.parameters() for model in models), strict=True):
+        assert torch.equal(one.grad, other.grad)
+
+
+def test_one_array_less_of_each_gate_is_kept() -> None:
+    models = tiny_model(), tiny_model()
+    for model in models:
+        for label, weight in model.named_parameters():
+            weight.requires_grad_("norm" not in label)
+    make_layers_lean(models[1])
+    usual, lean = (n_bytes_kept(model) for model in models)
+    n_layers, width = 2, 64
+    assert usual - lean == 4 * TOKENS.numel() * n_layers * width
+
+
+def test_layers_that_are_not_known_are_left_alone() -> None:
+    model = tiny_model("gemma3 with layers of both kinds")  # its norms add 1, its gates are no SiLU
+    before = model(TOKENS).logits
+    assert make_layers_lean(model) == 0
+    assert torch.equal(model(TOKENS).logits, before)
+
+
+def test_a_gate_of_another_kind_is_left_alone() -> None:
+    model = tiny_model()
+    for layer in model.model.layers:
+        layer.mlp.act_fn = torch.nn.GELU()
+    assert make_layers_lean(model) == 5  # the norms
+
+
+def test_every_family_is_tried_here() -> None:
+    assert set(N_PATCHED) < set(CONFIGS)
