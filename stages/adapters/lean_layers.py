@@ -4,8 +4,9 @@ transformers writes a root mean square norm (Zhang and Sennrich 2019) as six ste
 ten on the way back. Here it is three and four. Of a gated MLP's `silu(gate) * up` (Shazeer 2020, SwiGLU)
 autograd keeps three arrays; here it keeps gate and up, from which the third is cheap to compute again.
 
-The gate's numbers are transformers' to the bit, whatever the type. The norm is for frozen float32 weights on
-a CPU: in 16 bits transformers rounds between its steps, which is left as it is.
+The gate's numbers are transformers' to the bit, whatever the type. The norm is for float32 weights on a CPU
+that are not being learned: in 16 bits transformers rounds between its steps, which is left as it is. Scoring
+learns nothing, so a base, an adapter on it and a full policy are all scored with the same norm.
 """
 
 import types
@@ -76,7 +77,8 @@ def _norm_forward(usual_forward: "Callable[..., Any]") -> "Callable[..., Any]":
     def forward(self: Any, x: torch.Tensor) -> Any:
         weight = self.weight
         is_plain = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
-        if not is_plain or weight.requires_grad:
+        is_learned = weight.requires_grad and torch.is_grad_enabled()
+        if not is_plain or is_learned:
             return usual_forward(self, x)
         return _RmsNorm.apply(x, weight, self.variance_epsilon)  # type: ignore[no-untyped-call]
 

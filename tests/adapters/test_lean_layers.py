@@ -62,6 +62,16 @@ def test_in_16_bits_the_logits_and_gradients_are_the_same_to_the_bit() -> None:
         assert torch.equal(one.grad, other.grad)
 
 
+def test_frozen_or_not_a_model_is_scored_with_the_same_norms() -> None:
+    """A base as it is loaded and one under an adapter: margins compare their log-probs."""
+    frozen, learned = tiny_model().requires_grad_(False), tiny_model()
+    for model in (frozen, learned):
+        make_layers_lean(model)
+    with torch.no_grad():
+        assert torch.equal(frozen(TOKENS).logits, learned(TOKENS).logits)
+    assert not torch.equal(frozen(TOKENS).logits, learned(TOKENS).logits)  # the two norms do differ
+
+
 def test_one_array_less_of_each_gate_is_kept() -> None:
     models = tiny_model(), tiny_model()
     for model in models:
