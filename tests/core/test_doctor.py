@@ -86,7 +86,7 @@ def test_training_memory_is_at_most_a_fifth_above_measured_runs(batch: int, meas
     assert measured_gib < predicted < 1.2 * measured_gib
 
 
-@pytest.mark.parametrize(("batch", "measured_gib"), [(1, 1.05), (2, 1.08), (4, 1.15)])
+@pytest.mark.parametrize(("batch", "measured_gib"), [(1, 1.05), (2, 1.08), (4, 1.15), (8, 1.23)])
 def test_scoring_memory_is_at_most_a_fifth_above_measured_runs(batch: int, measured_gib: float) -> None:
     predicted = scoring_bytes(plan(score_batch=batch), SMOLLM, LONGEST) / GIB
     assert measured_gib < predicted < 1.2 * measured_gib
