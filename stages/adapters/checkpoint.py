@@ -82,6 +82,10 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
             raise ModelError(f"{policy / ADAPTER_WEIGHTS}: no such file; run `dvc repro train`")
         with reading_checkpoint(f"{policy}: the adapter cannot be loaded"):
             model = PeftModel.from_pretrained(model, str(policy), local_files_only=True)
+    if runtime.device == "cpu":
+        from stages.adapters.onednn import use_onednn
+
+        use_onednn(model)
     model.eval()
     return model
 

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from stages.adapters.onednn import multiply
+
 ROWS_AT_ONCE, WORDS_AT_ONCE = 1024, 2048  # 8 MiB of logits in float32, overwritten tile by tile
 
 
@@ -58,13 +60,12 @@ def _score_rows(
     Without the mean, entropy and direction are empty.
     """
     n_rows = len(hidden)
-    buffer = torch.empty(n_rows * WORDS_AT_ONCE)
     top, total = torch.full((n_rows,), -torch.inf), torch.zeros(n_rows)
     most_likely = torch.zeros(n_rows, dtype=torch.long)
     mean_rows = torch.zeros_like(hidden) if with_mean else None
     for start in range(0, len(weight), WORDS_AT_ONCE):
         words = weight[start : start + WORDS_AT_ONCE]
-        logits = torch.mm(hidden, words.T, out=buffer[: n_rows * len(words)].view(n_rows, len(words)))
+        logits = multiply(hidden, words)
         tile_top, place = logits.max(dim=1)
         most_likely = torch.where(tile_top > top, place + start, most_likely)
         former_top, top = top, torch.maximum(top, tile_top)
@@ -72,7 +73,7 @@ def _score_rows(
         logits.sub_(top[:, None]).exp_()
         total.mul_(shrink).add_(logits.sum(dim=1))
         if mean_rows is not None:
-            mean_rows.mul_(shrink[:, None]).addmm_(logits, words)
+            mean_rows.mul_(shrink[:, None]).add_(multiply(logits, words.T))
     log_z = top + total.log()
     label_rows = weight[labels]
     log_probs = (hidden * label_rows).sum(dim=1) - log_z

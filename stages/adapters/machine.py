@@ -81,10 +81,12 @@ def measure_rates(runtime: RuntimeParams) -> Rates:
     """Multiply square matrices in the runtime's dtype for half a second, then copy memory for a while."""
     import torch
 
+    from stages.adapters.onednn import multiply
+
     size = MATRIX[runtime.device]
     left = torch.rand(size, size, dtype=getattr(torch, runtime.dtype), device=runtime.device)
     block = torch.ones(COPIED_BYTES[runtime.device], dtype=torch.uint8, device=runtime.device)
-    products = _repeats_per_second(lambda: left @ left, SECONDS_TO_MEASURE)
+    products = _repeats_per_second(lambda: multiply(left, left), SECONDS_TO_MEASURE)
     copies = _repeats_per_second(block.clone, SECONDS_TO_MEASURE / 10)
     return Rates(2 * size**3 * products, 2 * block.nbytes * copies)
 

@@ -1,0 +1,67 @@
+"""Float32 matrix products on a CPU by oneDNN, where PyTorch takes MKL.
+
+MKL does not use all that processors of other makers than its own can do. oneDNN, which PyTorch brings along
+and itself takes for 16 bits, makes its kernels for the processor at hand: docs/decisions/0010. PyTorch has no
+public switch for it; the operation used here is the one that its compiler calls for a linear layer.
+"""
+
+import platform
+import types
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+HAS_ONEDNN = (
+    platform.machine() in {"x86_64", "AMD64"}
+    and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+)
+
+
+def multiply(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """rows weight' + bias: rows (..., in), weight (out, in), bias (out,); not for autograd to look into.
+
+    Either may be a transposed view. What is not float32 on a CPU is left to PyTorch.
+    """
+    if not (HAS_ONEDNN and rows.device.type == "cpu" and rows.dtype == weight.dtype == torch.float32):
+        return torch.nn.functional.linear(rows, weight, bias)
+    flat = rows.reshape(-1, rows.shape[-1]).contiguous()
+    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(flat, weight, bias, "none", [], "")
+    return product.resize_(*rows.shape[:-1], len(weight))  # no view, so that others can add to it in place
+
+
+class _Linear(torch.autograd.Function):
+    """`multiply` with its gradients; rows are kept only for a weight that is learned."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        ctx.save_for_backward(rows if ctx.needs_input_grad[1] else None, weight)
+        return multiply(rows, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        rows, weight = ctx.saved_tensors
+        grad = grads[0].reshape(-1, grads[0].shape[-1])
+        grad_rows = multiply(grads[0], weight.T) if ctx.needs_input_grad[0] else None
+        grad_weight = grad.T @ rows.reshape(-1, rows.shape[-1]) if ctx.needs_input_grad[1] else None
+        return grad_rows, grad_weight, grad.sum(dim=0) if ctx.needs_input_grad[2] else None
+
+
+def use_onednn(model: "PreTrainedModel") -> int:
+    """Patch the dense layers of `model`, its LM head among them; returns how many were."""
+    layers = [layer for layer in model.modules() if type(layer) is torch.nn.Linear] if HAS_ONEDNN else []
+    for layer in layers:
+        layer.forward = types.MethodType(_forward, layer)  # type: ignore[method-assign]
+    return len(layers)
+
+
+def _forward(self: torch.nn.Linear, x: torch.Tensor) -> Any:
+    is_plain = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
+    if not is_plain or torch.is_autocast_enabled("cpu"):
+        return torch.nn.functional.linear(x, self.weight, self.bias)
+    return _Linear.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]

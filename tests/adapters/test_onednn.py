@@ -1,0 +1,135 @@
+"""Products by oneDNN against PyTorch's own."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from stages.adapters import onednn
+from stages.adapters.onednn import multiply, use_onednn
+from tests.tiny_models import CONFIGS, tiny_model
+
+TOKENS = torch.arange(2, 26).view(2, 12)
+pytestmark = pytest.mark.skipif(
+    not onednn.HAS_ONEDNN, reason="this processor or PyTorch has no oneDNN for it"
+)
+
+
+def draw(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        draw(2, 7, 24),
+        draw(1, 24),
+        draw(24),
+        draw(0, 24),
+        draw(24, 9).T,
+        draw(2, 24, 9).transpose(1, 2),
+        torch.ones(()).expand(3, 24),
+    ],
+    ids=["3 dimensions", "one row", "a vector", "none", "transposed", "transposed in 3", "expanded"],
+)
+@pytest.mark.parametrize(
+    "weight", [draw(5, 24), draw(24, 5).T, draw(9, 24)[2:7]], ids=["plain", "view", "part"]
+)
+@pytest.mark.parametrize("bias", [None, draw(5)], ids=["no bias", "bias"])
+def test_a_product_is_pytorchs(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+    came = multiply(rows, weight, bias)
+    torch.testing.assert_close(came, torch.nn.functional.linear(rows, weight, bias), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "learned", [frozenset("xwb"), frozenset("x"), frozenset("wb"), frozenset("b")], ids=sorted
+)
+def test_gradients_are_pytorchs_for_what_is_learned_and_none_for_the_rest(learned: frozenset[str]) -> None:
+    def gradients(layer: torch.nn.Linear) -> list[torch.Tensor | None]:
+        x = draw(2, 7, 24).requires_grad_("x" in learned)
+        layer.weight.requires_grad_("w" in learned)
+        layer.bias.requires_grad_("b" in learned)
+        layer(x).square().sum().backward()
+        return [x.grad, layer.weight.grad, layer.bias.grad]
+
+    torch.manual_seed(0)
+    plain, patched = torch.nn.Linear(24, 5), torch.nn.Linear(24, 5)
+    patched.load_state_dict(plain.state_dict())
+    assert use_onednn(patched) == 1
+    for name, expected, came in zip("xwb", gradients(plain), gradients(patched), strict=True):
+        assert (came is not None) == (expected is not None) == (name in learned)
+        if came is not None:
+            torch.testing.assert_close(came, expected)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_logits_and_gradients_of_a_model_are_pytorchs(name: str) -> None:
+    plain, patched = tiny_model(name), tiny_model(name)
+    assert use_onednn(patched) == 15  # seven in each of two layers, and the head
+    expected, came = plain(TOKENS).logits, patched(TOKENS).logits
+    torch.testing.assert_close(came, expected, atol=1e-5, rtol=1e-5)
+    expected.square().mean().backward()
+    came.square().mean().backward()
+    for (label, one), (_, other) in zip(plain.named_parameters(), patched.named_parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-3, msg=label)
+
+
+def test_of_a_frozen_layer_no_rows_are_kept() -> None:
+    layer = torch.nn.Linear(24, 5, bias=False).requires_grad_(False)
+    use_onednn(layer)
+    x = draw(3, 24).requires_grad_()
+    kept = [array for array in layer(x).grad_fn.saved_tensors if array is not None]
+    assert [array.shape for array in kept] == [layer.weight.shape]
+
+
+def test_a_product_can_be_added_to_in_place() -> None:
+    """As LoRA's is: autograd forbids that of a view that a function returned."""
+    layer = torch.nn.Linear(24, 5)
+    use_onednn(layer)
+    layer(draw(2, 7, 24)).add_(1).sum().backward()
+    assert layer.weight.grad is not None
+
+
+def test_the_bits_depend_neither_on_threads_nor_on_the_rows_beside() -> None:
+    rows, weight = draw(300, 64), draw(96, 64)
+    n_threads = torch.get_num_threads()
+    try:
+        products = []
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            products.append(multiply(rows, weight))
+    finally:
+        torch.set_num_threads(n_threads)
+    assert torch.equal(*products)
+    assert torch.equal(multiply(rows[:50], weight), products[0][:50])
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda layer, x: layer.bfloat16()(x.bfloat16()),
+        lambda layer, x: layer.double()(x.double()),
+    ],
+    ids=["16 bits", "64 bits"],
+)
+def test_other_types_are_left_to_pytorch(
+    compute: Callable[[torch.nn.Linear, torch.Tensor], torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    layer = torch.nn.Linear(24, 5)
+    use_onednn(layer)
+    assert compute(layer, draw(3, 24)).shape == (3, 5)
+
+
+def test_autocast_is_left_to_pytorch() -> None:
+    layer = torch.nn.Linear(24, 5)
+    use_onednn(layer)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(draw(3, 24)).dtype == torch.bfloat16
+
+
+def test_without_onednn_nothing_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn, "HAS_ONEDNN", False)
+    assert use_onednn(tiny_model()) == 0
+    rows, weight = draw(3, 24), draw(5, 24)
+    assert torch.equal(multiply(rows, weight), rows @ weight.T)
