@@ -12,7 +12,7 @@ from stages.core.rendered import RenderedPair
 from stages.params import RuntimeParams
 
 HEAD = 128
-TINY = ModelShape(2, 256, 512, 256, 128, 1024, is_tied=False)
+TINY = ModelShape(2, 256, 512, 256, 128, 1024, is_tied=False, has_lean_gate=True)
 
 # Tokens of 2,616 editors' pairs under the built-in model's tokenizer: medians of the prompt (chat template
 # and all) and of a completion, spread of the latter's logarithm, correlation of a pair's two; a third of what

@@ -57,7 +57,7 @@ def test_small_steps_are_not_lost_in_bfloat16(tmp_path: Path, monkeypatch: pytes
     params_file = tmp_path / "params.yaml"
     params_file.write_text(params_file.read_text().replace("dtype: float32", "dtype: bfloat16"))
     params_file.write_text(
-        params_file.read_text().replace("margin_tolerance: 0.0001", "margin_tolerance: 5.0")
+        params_file.read_text().replace("margin_tolerance: 0.001", "margin_tolerance: 5.0")
     )
     set_train(tmp_path, per_device_train_batch_size=2, gradient_accumulation_steps=1, warmup_steps=0.0)
     monkeypatch.chdir(tmp_path)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.adapters.base_model import only_gguf
-from stages.core.model_shape import KNOWN_MODELS, ModelShape, shape_from_config
+from stages.core.model_shape import KNOWN_MODELS, LEAN_MODEL_TYPES, ModelShape, shape_from_config
 from stages.errors import ModelError
 from stages.io import read_json
 from stages.params import BaseModelParams
@@ -67,6 +67,7 @@ def shape_from_gguf(path: Path) -> ModelShape:
         key_width=number(f"{kind}.attention.head_count_kv") * head,
         vocabulary=int(max(tensors["token_embd.weight"].shape)),
         is_tied="output.weight" not in tensors,
+        has_lean_gate=kind in LEAN_MODEL_TYPES,  # by which GGUF means silu gates, too
     )
 
 

@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+# Whose gated MLP adapters/lean_layers.py knows, so that one array less of it is kept.
+LEAN_MODEL_TYPES = {"llama", "mistral", "qwen2", "qwen3"}
 WANTED = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
 
 
 class ModelShape(NamedTuple):
-    """Widths of a Llama-like decoder: grouped attention, gated MLP with three matrices, no experts."""
+    """Widths of a Llama-like decoder: grouped attention, gated MLP with three matrices, no experts.
+
+    `has_lean_gate`: is the MLP one that keeps an array less for the backward pass?
+    """
 
     n_layers: int
     hidden: int
@@ -16,6 +21,7 @@ class ModelShape(NamedTuple):
     key_width: int
     vocabulary: int
     is_tied: bool
+    has_lean_gate: bool
 
     @property
     def n_linear(self) -> int:
@@ -69,6 +75,7 @@ def shape_from_config(config: Mapping[str, Any]) -> ModelShape:
         key_width=(text.get("num_key_value_heads") or heads) * head,
         vocabulary=text["vocab_size"],
         is_tied=bool(text.get("tie_word_embeddings", False)),
+        has_lean_gate=text.get("model_type") in LEAN_MODEL_TYPES and text.get("hidden_act") == "silu",
     )
 
 
@@ -76,7 +83,9 @@ def _published(
     layers: int, hidden: int, intermediate: int, heads: int, keys: int, vocabulary: int
 ) -> ModelShape:
     head = 128  # of all in the table
-    return ModelShape(layers, hidden, intermediate, heads * head, keys * head, vocabulary, is_tied=False)
+    return ModelShape(
+        layers, hidden, intermediate, heads * head, keys * head, vocabulary, is_tied=False, has_lean_gate=True
+    )
 
 
 # From the published config.json of each, so that a plan needs no download.

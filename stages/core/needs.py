@@ -17,8 +17,8 @@ BASE_BYTES = {"cpu": 0.7e9, "cuda": 1.0e9}
 # QLoRA (Dettmers et al. 2023, section 3): 4 bits and, double quantisation, 0.127 bits of constants a weight.
 NF4_BYTES = (4 + 0.127) / 8
 # Kept for the backward pass, in elements a token and layer, counted with torch's saved_tensors_hooks on Llama
-# layers of several widths; a gated MLP that adapters/lean_layers.py does not know keeps one array more. When
-# all did, LoRA on an H200 kept 99,800 elements of an 8B model's token; this and 14,336 more are 100,400.
+# layers of several widths; a gated MLP that adapters/lean_layers.py does not know keeps one array more. All
+# did when LoRA on an H200 kept 99,800 elements of a token of an 8B model; this counts 100,400 of such.
 # All weights in 16 bits: float32 goes from layer to layer, which counts as two elements of 2 bytes.
 KEPT_HIDDEN, KEPT_QUERY, KEPT_KEY, KEPT_INTERMEDIATE = 6.0, 4.0, 2.0, 3.0
 KEPT_HIDDEN_FULL_16_BITS = 10.0
@@ -130,7 +130,7 @@ def kept_elements(plan: Plan, shape: ModelShape) -> float:
         (KEPT_HIDDEN_FULL_16_BITS if is_full_16_bits else KEPT_HIDDEN) * shape.hidden
         + KEPT_QUERY * shape.query_width
         + KEPT_KEY * shape.key_width
-        + KEPT_INTERMEDIATE * shape.intermediate
+        + (KEPT_INTERMEDIATE if shape.has_lean_gate else KEPT_INTERMEDIATE + 1) * shape.intermediate
     )
 
 

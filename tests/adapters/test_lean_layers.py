@@ -1,9 +1,13 @@
 """Lean norms and MLPs against their definition: transformers' own layers."""
 
+from copy import deepcopy
+
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from stages.adapters.lean_layers import make_layers_lean
+from stages.core.model_shape import shape_from_config
 from tests.tiny_models import CONFIGS, tiny_model
 
 TOKENS = torch.arange(2, 26).view(2, 12)
@@ -81,6 +85,19 @@ def test_one_array_less_of_each_gate_is_kept() -> None:
     usual, lean = (n_bytes_kept(model) for model in models)
     n_layers, width = 2, 64
     assert usual - lean == 4 * TOKENS.numel() * n_layers * width
+
+
+@pytest.mark.parametrize("hidden_act", ["silu", "gelu"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_doctor_counts_lean_gates_where_there_are_some(name: str, hidden_act: str) -> None:
+    config = deepcopy(CONFIGS[name])
+    if hasattr(config, "hidden_act"):
+        config.hidden_act = hidden_act
+    model = AutoModelForCausalLM.from_config(config)
+    make_layers_lean(model)
+    is_lean = "forward" in vars(model.model.layers[0].mlp)
+    assert shape_from_config(config.to_dict()).has_lean_gate == is_lean
+    assert is_lean == (hidden_act == "silu" and name in N_PATCHED)
 
 
 def test_layers_that_are_not_known_are_left_alone() -> None:

@@ -9,6 +9,7 @@ from stages.adapters.label_logps import ROWS_AT_ONCE, WORDS_AT_ONCE
 from stages.core.doctor import GIB, disk_bytes, judge_needs
 from stages.core.model_shape import KNOWN_MODELS, ModelShape, shape_from_config
 from stages.core.needs import (
+    FRAGMENTATION,
     TILE_BYTES,
     Lengths,
     Machine,
@@ -20,7 +21,7 @@ from stages.core.needs import (
 )
 from stages.core.text_lengths import PairCharacters, estimate_lengths
 
-SMOLLM = ModelShape(30, 576, 1536, 576, 192, 49152, is_tied=True)
+SMOLLM = ModelShape(30, 576, 1536, 576, 192, 49152, is_tied=True, has_lean_gate=True)
 QWEN_7B = KNOWN_MODELS["Qwen/Qwen2.5-7B-Instruct"]
 SAMPLE = Lengths(mean_row=506, longest_row=590, mean_labels=440, longest_labels=520, mean_prompt=60)
 TWO_CORES = Machine(23 * GIB, 127e9, 1e10)
@@ -57,7 +58,8 @@ def test_known_models_have_their_published_number_of_weights(name: str, billions
 def test_a_config_gives_the_shape_that_the_table_has() -> None:
     config = {
         "num_hidden_layers": 28, "hidden_size": 3584, "intermediate_size": 18944, "num_attention_heads": 28,
-        "num_key_value_heads": 4, "vocab_size": 152064, "tie_word_embeddings": False,
+        "num_key_value_heads": 4, "vocab_size": 152064, "tie_word_embeddings": False, "model_type": "qwen2",
+        "hidden_act": "silu",
     }  # fmt: skip
     assert shape_from_config(config) == QWEN_7B
     with pytest.raises(ValueError, match="has no vocab_size"):
@@ -67,7 +69,7 @@ def test_a_config_gives_the_shape_that_the_table_has() -> None:
 
 
 def test_lora_and_forward_arithmetic_by_hand() -> None:
-    shape = ModelShape(1, 2, 3, 4, 2, 10, is_tied=False)
+    shape = ModelShape(1, 2, 3, 4, 2, 10, is_tied=False, has_lean_gate=True)
     # q 2x4, o 4x2, k and v 2x2 each, three of 2x3
     assert shape.n_linear == 8 + 8 + 4 + 4 + 18
     # rank 1: q and o 6 each, k and v 4 each, three of 5
@@ -114,6 +116,15 @@ def test_more_work_takes_more_memory(field: str, more: Any) -> None:
     first = on_gpu(train_batch=2)
     assert training_bytes(first._replace(**{field: more}), QWEN_7B, SAMPLE) > training_bytes(
         first, QWEN_7B, SAMPLE
+    )
+
+
+def test_a_gate_that_is_not_lean_takes_one_array_more_of_each_token_and_layer() -> None:
+    usual = training_bytes(on_gpu(), QWEN_7B, SAMPLE)
+    more = training_bytes(on_gpu(), QWEN_7B._replace(has_lean_gate=False), SAMPLE) - usual
+    n_tokens = 2 * SAMPLE.longest_row
+    assert more == pytest.approx(
+        FRAGMENTATION["cuda"] * n_tokens * QWEN_7B.n_layers * QWEN_7B.intermediate * 2
     )
 
 
