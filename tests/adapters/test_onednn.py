@@ -90,20 +90,6 @@ def test_a_product_can_be_added_to_in_place() -> None:
     assert layer.weight.grad is not None
 
 
-def test_the_bits_depend_neither_on_threads_nor_on_the_rows_beside() -> None:
-    rows, weight = draw(300, 64), draw(96, 64)
-    n_threads = torch.get_num_threads()
-    try:
-        products = []
-        for number in (1, 2):
-            torch.set_num_threads(number)
-            products.append(multiply(rows, weight))
-    finally:
-        torch.set_num_threads(n_threads)
-    assert torch.equal(*products)
-    assert torch.equal(multiply(rows[:50], weight), products[0][:50])
-
-
 @pytest.mark.parametrize(
     "compute",
     [
