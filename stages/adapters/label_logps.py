@@ -18,7 +18,7 @@ import torch
 
 from stages.adapters.onednn import multiply
 
-ROWS_AT_ONCE, WORDS_AT_ONCE = 1024, 2048  # 8 MiB of logits in float32, overwritten tile by tile
+ROWS_AT_ONCE, WORDS_AT_ONCE = 1024, 2048  # 8 MiB of logits in float32 a tile
 
 
 class LabelScores(NamedTuple):

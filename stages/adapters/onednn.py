@@ -26,7 +26,7 @@ def multiply(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
 
     Either may be a transposed view. What is not float32 on a CPU is left to PyTorch.
     """
-    if not (HAS_ONEDNN and rows.device.type == "cpu" and rows.dtype == weight.dtype == torch.float32):
+    if not _are_for_onednn(rows, weight):
         return torch.nn.functional.linear(rows, weight, bias)
     flat = rows.reshape(-1, rows.shape[-1]).contiguous()
     product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(flat, weight, bias, "none", [], "")
@@ -46,10 +46,11 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, weight = ctx.saved_tensors
-        grad = grads[0].reshape(-1, grads[0].shape[-1])
-        grad_rows = multiply(grads[0], weight.T) if ctx.needs_input_grad[0] else None
-        grad_weight = grad.T @ rows.reshape(-1, rows.shape[-1]) if ctx.needs_input_grad[1] else None
-        return grad_rows, grad_weight, grad.sum(dim=0) if ctx.needs_input_grad[2] else None
+        grad = grads[0].contiguous()  # copied once at most, whatever is asked for
+        flat = grad.view(-1, grad.shape[-1])
+        grad_rows = multiply(grad, weight.T) if ctx.needs_input_grad[0] else None
+        grad_weight = flat.T @ rows.reshape(-1, rows.shape[-1]) if ctx.needs_input_grad[1] else None
+        return grad_rows, grad_weight, flat.sum(dim=0) if ctx.needs_input_grad[2] else None
 
 
 def use_onednn(model: "PreTrainedModel") -> int:
@@ -61,7 +62,10 @@ def use_onednn(model: "PreTrainedModel") -> int:
 
 
 def _forward(self: torch.nn.Linear, x: torch.Tensor) -> Any:
-    is_plain = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
-    if not is_plain or torch.is_autocast_enabled("cpu"):
+    if not _are_for_onednn(x, self.weight) or torch.is_autocast_enabled("cpu"):
         return torch.nn.functional.linear(x, self.weight, self.bias)
     return _Linear.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
+
+
+def _are_for_onednn(rows: torch.Tensor, weight: torch.Tensor) -> bool:
+    return HAS_ONEDNN and rows.device.type == "cpu" and rows.dtype == weight.dtype == torch.float32

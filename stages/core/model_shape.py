@@ -75,7 +75,7 @@ def shape_from_config(config: Mapping[str, Any]) -> ModelShape:
         key_width=(text.get("num_key_value_heads") or heads) * head,
         vocabulary=text["vocab_size"],
         is_tied=bool(text.get("tie_word_embeddings", False)),
-        has_lean_gate=text.get("model_type") in LEAN_MODEL_TYPES and text.get("hidden_act") == "silu",
+        has_lean_gate=str(text.get("model_type")) in LEAN_MODEL_TYPES and text.get("hidden_act") == "silu",
     )
 
 

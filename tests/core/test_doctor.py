@@ -62,6 +62,8 @@ def test_a_config_gives_the_shape_that_the_table_has() -> None:
         "hidden_act": "silu",
     }  # fmt: skip
     assert shape_from_config(config) == QWEN_7B
+    for model_type in ("gemma3_text", None, [], {}, 7):  # whatever a config may hold
+        assert not shape_from_config(config | {"model_type": model_type}).has_lean_gate
     with pytest.raises(ValueError, match="has no vocab_size"):
         shape_from_config({key: value for key, value in config.items() if key != "vocab_size"})
     with pytest.raises(ValueError, match="mixture of experts"):
