@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from stages.adapters.lora_product import whole_layer
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -86,4 +88,8 @@ def _norm_forward(usual_forward: "Callable[..., Any]") -> "Callable[..., Any]":
 
 
 def _mlp_forward(self: Any, x: torch.Tensor) -> Any:
-    return self.down_proj(_GatedSilu.apply(self.gate_proj(x), self.up_proj(x)))  # type: ignore[no-untyped-call]
+    gate, up = self.gate_proj(x), self.up_proj(x)
+    down = whole_layer(self.down_proj, gate)
+    if down is not None:
+        return down.run_gated(gate, up)
+    return self.down_proj(_GatedSilu.apply(gate, up))  # type: ignore[no-untyped-call]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from stages.adapters.lora_layer import LoraLayer
+from stages.adapters.onednn import uses_onednn
 
+if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PLAIN_LAYERS = {"Linear", "Linear4bit"}  # PEFT's LoRA over a dense layer, and over one of 4 bits
@@ -51,12 +52,13 @@ class _AddProduct(torch.autograd.Function):
 def add_products_in_place(model: "PreTrainedModel", *, adapter: str = "default") -> int:
     """Patch every plain LoRA layer of `model`; returns how many were, 0 where there is no adapter.
 
-    A layer with dropout, a bias, or a variant such as DoRA keeps PEFT's way.
+    A layer with dropout, a bias of its own, or a variant such as DoRA keeps PEFT's way.
     """
     n_patched = 0
     for layer in model.modules():
         if type(layer).__name__ in PLAIN_LAYERS and _is_plain(layer, adapter):
-            layer.forward = types.MethodType(_forward(type(layer).forward, adapter), layer)
+            layer.adapter_in_place = adapter
+            layer.forward = types.MethodType(_forward, layer)
             n_patched += 1
     return n_patched
 
@@ -70,17 +72,38 @@ def _is_plain(layer: Any, adapter: str) -> bool:
     )
 
 
-def _forward(peft_forward: "Callable[..., Any]", adapter: str) -> "Callable[..., Any]":
-    def forward(self: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        is_usual = not (args or kwargs or self.disable_adapters or self.merged)
-        if not is_usual or self.active_adapters != [adapter] or _is_gathered_by_call(self.lora_A[adapter]):
-            return peft_forward(self, x, *args, **kwargs)
-        a, b = self.lora_A[adapter].weight, self.lora_B[adapter].weight
-        return _AddProduct.apply(self.base_layer(x), x, a, b, self.scaling[adapter])  # type: ignore[no-untyped-call]
+def _forward(self: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    if args or kwargs or not _is_in_use(self):
+        return type(self).forward(self, x, *args, **kwargs)
+    layer = whole_layer(self, x)
+    if layer is not None:
+        return layer.run(x)
+    a, b, scaling = _product(self)
+    return _AddProduct.apply(self.base_layer(x), x, a, b, scaling)  # type: ignore[no-untyped-call]
 
-    return forward
+
+def _is_in_use(layer: Any) -> bool:
+    """Is the adapter the one and only that counts, and not merged into the weights?
+
+    Under ZeRO-3 a weight is whole only while its own module is called, which is not done here.
+    """
+    name = layer.adapter_in_place
+    is_usual = not (layer.disable_adapters or layer.merged) and layer.active_adapters == [name]
+    return is_usual and not hasattr(layer.lora_A[name].weight, "ds_id")
 
 
-def _is_gathered_by_call(module: torch.nn.Module) -> bool:
-    """Under ZeRO-3 a weight is whole only while its own module is called, which is not done here."""
-    return hasattr(module.weight, "ds_id")
+def _product(layer: Any) -> tuple[torch.Tensor, torch.Tensor, float]:
+    name = layer.adapter_in_place
+    return layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
+
+
+def whole_layer(layer: Any, x: torch.Tensor) -> LoraLayer | None:
+    """What `layer` multiplies x with, where it is a patched one over a frozen dense layer of oneDNN's."""
+    if not hasattr(layer, "adapter_in_place") or not _is_in_use(layer):
+        return None
+    base = layer.base_layer
+    if not uses_onednn(base, x) or any(weight.requires_grad for weight in base.parameters()):
+        return None
+    a, b, scaling = _product(layer)
+    is_plain = a.dtype == b.dtype == x.dtype
+    return LoraLayer(base.weight, base.bias, a, b, scaling) if is_plain else None

@@ -61,8 +61,15 @@ def use_onednn(model: "PreTrainedModel") -> int:
     return len(layers)
 
 
+def uses_onednn(layer: torch.nn.Module, x: torch.Tensor) -> bool:
+    """Is `layer` patched by `use_onednn`, and will it take its product with `x` by oneDNN?"""
+    if getattr(layer.__dict__.get("forward"), "__func__", None) is not _forward:
+        return False
+    return _are_for_onednn(x, layer.weight) and not torch.is_autocast_enabled("cpu")  # type: ignore[arg-type]
+
+
 def _forward(self: torch.nn.Linear, x: torch.Tensor) -> Any:
-    if not _are_for_onednn(x, self.weight) or torch.is_autocast_enabled("cpu"):
+    if not uses_onednn(self, x):
         return torch.nn.functional.linear(x, self.weight, self.bias)
     return _Linear.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
 

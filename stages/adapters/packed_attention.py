@@ -7,25 +7,39 @@ padding, and no mask of all tokens by all tokens: each pair's branches are two s
 CPUs: on a GPU so many small kernels would take longer than the arithmetic that they save.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PACKED = "packed_pairs"  # as an `attn_implementation` of transformers
+ATTEND = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
+ATTEND_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
+
+
+class Call(NamedTuple):
+    """One attention call: the parts of the row that it sees, the last of them asking, and the mask."""
+
+    keys: list[int]
+    mask: torch.Tensor  # (queries, keys), additive
+
+    def seen(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Its keys, or values, out of those of all parts."""
+        return torch.cat([parts[number] for number in self.keys], dim=2)
 
 
 class Packing(NamedTuple):
-    """How a row is cut: the head, then trunk, chosen and rejected of each pair; and each branch's mask."""
+    """How a row is cut: the head, then trunk, chosen and rejected of each pair; and its calls."""
 
     lengths: list[int]
-    query_lengths: list[int]  # the head, then trunk with chosen, and rejected, of each pair
-    masks: list[torch.Tensor]  # of each pair: (trunk + chosen, head + trunk + chosen), then of rejected
+    query_lengths: list[int]  # of each call: the head, then trunk with chosen, and rejected, of each pair
+    calls: list[Call]
 
     def arguments(self) -> dict[str, Any]:
         """What a call needs; a mask of four dimensions, which nobody reads, stops transformers making one."""
@@ -33,21 +47,82 @@ class Packing(NamedTuple):
 
 
 def make_packing(lengths: list[int]) -> Packing:
-    """Masks and queries of a row with these lengths."""
-    n_head, *rest = lengths
-    masks, query_lengths = [], [n_head]
-    for start in range(0, len(rest), 3):
-        n_trunk, n_chosen, n_rejected = rest[start : start + 3]
-        masks.append(_causal(n_trunk + n_chosen, n_head + n_trunk + n_chosen))
-        masks.append(_causal(n_rejected, n_head + n_trunk + n_rejected))
+    """The calls of a row with these lengths."""
+    n_head = lengths[0]
+    calls = [Call([0], _causal(n_head, n_head))] if n_head else []
+    query_lengths = [n_head] if n_head else []
+    for trunk in range(1, len(lengths), 3):
+        n_trunk, n_chosen, n_rejected = lengths[trunk : trunk + 3]
+        masks = (
+            _causal(n_trunk + n_chosen, n_head + n_trunk + n_chosen),
+            _causal(n_rejected, n_head + n_trunk + n_rejected),
+        )
+        calls += [Call([0, trunk, trunk + 1], masks[0]), Call([0, trunk, trunk + 2], masks[1])]
         query_lengths += [n_trunk + n_chosen, n_rejected]
-    return Packing(lengths, query_lengths, masks)
+    return Packing(lengths, query_lengths, calls)
 
 
 def _causal(n_queries: int, n_keys: int) -> torch.Tensor:
     """Additive; the last query sees all keys."""
     hidden = torch.ones(n_queries, n_keys, dtype=torch.bool).triu(n_keys - n_queries + 1)
     return torch.zeros(n_queries, n_keys).masked_fill(hidden, torch.finfo(torch.float32).min)
+
+
+class _Attention(torch.autograd.Function):
+    """All calls of a row; autograd keeps the row's own queries, keys, values and answers, no copies of them.
+
+    The two operations are those that sdpa itself calls on a CPU; heads may share their keys and values.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        packing: Packing,
+        scaling: float | None,
+    ) -> torch.Tensor:
+        _, n_heads, n_tokens, width = query.shape
+        answers = query.new_empty(1, n_tokens, n_heads, width)  # as the next layer reads them
+        queries, each_answer = _split(packing.query_lengths, query, answers.transpose(1, 2))
+        keys, values = _split(packing.lengths, key, value)
+        log_sums = []
+        for call, asking, answer in zip(packing.calls, queries, each_answer, strict=True):
+            mask = call.mask.to(query.dtype)
+            came, log_sum = ATTEND(asking, call.seen(keys), call.seen(values), attn_mask=mask, scale=scaling)
+            answer.copy_(came)
+            log_sums.append(log_sum)
+        ctx.save_for_backward(query, key, value, answers, *log_sums)
+        ctx.packing, ctx.scaling = packing, scaling
+        return answers
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        query, key, value, answers, *log_sums = ctx.saved_tensors
+        grad_query, grad_key, grad_value = (
+            torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value),
+        )  # fmt: skip
+        by_head = (grads[0].transpose(1, 2), query, answers.transpose(1, 2), grad_query)
+        per_call = zip(*_split(ctx.packing.query_lengths, *by_head), strict=True)
+        keys, values, grad_keys, grad_values = _split(ctx.packing.lengths, key, value, grad_key, grad_value)
+        for call, log_sum, (grad, asking, answer, grad_asking) in zip(
+            ctx.packing.calls, log_sums, per_call, strict=True
+        ):
+            mask, seen = call.mask.to(query.dtype), (call.seen(keys), call.seen(values))
+            came, *came_seen = ATTEND_BACKWARD(
+                grad, asking, *seen, answer, log_sum, 0.0, False, attn_mask=mask, scale=ctx.scaling
+            )
+            grad_asking.copy_(came)
+            lengths = [ctx.packing.lengths[number] for number in call.keys]
+            for whole, its_own in zip((grad_keys, grad_values), came_seen, strict=True):
+                torch._foreach_add_([whole[number] for number in call.keys], its_own.split(lengths, dim=2))
+        return grad_query, grad_key, grad_value, None, None
+
+
+def _split(lengths: list[int], *rows: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
+    """Each row (1, heads, T, width), cut into parts that are views of it."""
+    return [torch.split(row, lengths, dim=2) for row in rows]
 
 
 def packed_attention(
@@ -67,29 +142,10 @@ def packed_attention(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )
         return plain
-    n_groups = module.num_key_value_groups
-    keys = torch.split(repeat_kv(key, n_groups), packing.lengths, dim=2)
-    values = torch.split(repeat_kv(value, n_groups), packing.lengths, dim=2)
-    queries = torch.split(query, packing.query_lengths, dim=2)
-
-    def attend(number: int, places: list[int], **mask: Any) -> torch.Tensor:
-        return torch.nn.functional.scaled_dot_product_attention(
-            queries[number],
-            torch.cat([keys[place] for place in places], dim=2),
-            torch.cat([values[place] for place in places], dim=2),
-            scale=scaling,
-            **mask,
-        )
-
-    parts = [attend(0, [0], is_causal=True)] if packing.lengths[0] else []
-    for pair, (chosen_mask, rejected_mask) in enumerate(
-        zip(packing.masks[::2], packing.masks[1::2], strict=True)
-    ):
-        trunk = 1 + 3 * pair
-        masks = (chosen_mask.to(query.dtype), rejected_mask.to(query.dtype))
-        parts.append(attend(1 + 2 * pair, [0, trunk, trunk + 1], attn_mask=masks[0]))
-        parts.append(attend(2 + 2 * pair, [0, trunk, trunk + 2], attn_mask=masks[1]))
-    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+    if torch.is_autocast_enabled("cpu"):  # which casts for sdpa, but not for a step of our own
+        dtype = torch.get_autocast_dtype("cpu")
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
+    return _Attention.apply(query, key, value, packing, scaling), None  # type: ignore[no-untyped-call]
 
 
 def can_pack(model: "PreTrainedModel") -> bool:

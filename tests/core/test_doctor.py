@@ -84,7 +84,7 @@ def test_lora_and_forward_arithmetic_by_hand() -> None:
 LONGEST = SAMPLE._replace(longest_row=619, longest_labels=506)
 
 
-@pytest.mark.parametrize(("batch", "measured_gib"), [(2, 2.91), (4, 4.91)])
+@pytest.mark.parametrize(("batch", "measured_gib"), [(2, 2.36), (4, 3.42), (8, 5.74)])
 def test_training_memory_is_at_most_a_fifth_above_measured_runs(batch: int, measured_gib: float) -> None:
     predicted = training_bytes(plan(train_batch=batch), SMOLLM, LONGEST) / GIB
     assert measured_gib < predicted < 1.2 * measured_gib

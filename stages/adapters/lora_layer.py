@@ -1,0 +1,91 @@
+"""A dense layer and its LoRA in one step of autograd, on a CPU.
+
+As two steps, the gradients that both have for what goes in are added in a pass of their own, and LoRA's
+narrow products are MKL's. Here the last multiplication adds itself, and oneDNN, which is the faster of the
+two on wide layers (docs/decisions/0010), makes all of them. Behind a gate it keeps less, too: what the gate
+and its partner are, not their product, which is as wide as both and cheap to compute again.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+
+from stages.adapters.onednn import multiply
+
+
+class LoraLayer(NamedTuple):
+    """x W' + bias + scaling x A' B', float32 on a CPU; only A and B are learned."""
+
+    weight: torch.Tensor  # (out, in)
+    bias: torch.Tensor | None  # (out,)
+    a: torch.Tensor  # (r, in)
+    b: torch.Tensor  # (out, r)
+    scaling: float
+
+    def run(self, x: torch.Tensor) -> torch.Tensor:
+        """The output (..., out) for x (..., in)."""
+        output: torch.Tensor = _Run.apply(x, *self)  # type: ignore[no-untyped-call]
+        return output
+
+    def run_gated(self, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+        """The output for silu(gate) * up, (..., in) each."""
+        output: torch.Tensor = _RunGated.apply(gate, up, *self)  # type: ignore[no-untyped-call]
+        return output
+
+    def outputs(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The output, and scaling x A' (n, r) for the way back."""
+        narrow = multiply(x.reshape(-1, x.shape[-1]), self.a).mul_(self.scaling)
+        output = multiply(x, self.weight, self.bias)
+        output.view(-1, output.shape[-1]).addmm_(narrow, self.b.T)
+        return output, narrow
+
+    def parameter_gradients(
+        self, grad: torch.Tensor, x: torch.Tensor, narrow: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Those of A and of B, and that of x A' (n, r), from which follows what x gets."""
+        rows, flat = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1])
+        grad_narrow = multiply(flat, self.b.T).mul_(self.scaling)
+        return multiply(grad_narrow.T, rows.T), multiply(narrow.T, flat.T).T, grad_narrow
+
+    def input_gradient(self, grad: torch.Tensor, grad_narrow: torch.Tensor) -> torch.Tensor:
+        """That of x, (..., in)."""
+        grad_x = multiply(grad, self.weight.T)
+        grad_x.view(-1, grad_x.shape[-1]).addmm_(grad_narrow, self.a)
+        return grad_x
+
+
+class _Run(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, *layer: Any) -> torch.Tensor:
+        output, narrow = LoraLayer(*layer).outputs(x)
+        ctx.save_for_backward(x, narrow, *layer[:4])
+        ctx.scaling = layer[4]
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, narrow, weight, bias, a, b = ctx.saved_tensors
+        layer, grad = LoraLayer(weight, bias, a, b, ctx.scaling), grads[0].contiguous()
+        grad_a, grad_b, grad_narrow = layer.parameter_gradients(grad, x, narrow)
+        grad_x = layer.input_gradient(grad, grad_narrow) if ctx.needs_input_grad[0] else None
+        return grad_x, None, None, grad_a, grad_b, None
+
+
+class _RunGated(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gate: torch.Tensor, up: torch.Tensor, *layer: Any) -> torch.Tensor:
+        output, narrow = LoraLayer(*layer).outputs(torch.nn.functional.silu(gate).mul_(up))
+        ctx.save_for_backward(gate, up, narrow, *layer[:4])
+        ctx.scaling = layer[4]
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        gate, up, narrow, weight, bias, a, b = ctx.saved_tensors
+        layer, grad = LoraLayer(weight, bias, a, b, ctx.scaling), grads[0].contiguous()
+        passed = torch.nn.functional.silu(gate)
+        grad_a, grad_b, grad_narrow = layer.parameter_gradients(grad, passed * up, narrow)
+        grad_product = layer.input_gradient(grad, grad_narrow)
+        grad_up = passed.mul_(grad_product)
+        grad_gate = torch.ops.aten.silu_backward(grad_product.mul_(up), gate)
+        return grad_gate, grad_up, None, None, grad_a, grad_b, None

@@ -1,0 +1,116 @@
+"""A layer and its LoRA in one step of autograd, against its definition in separate steps."""
+
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+
+from stages.adapters.lean_layers import make_layers_lean
+from stages.adapters.lora_layer import LoraLayer
+from stages.adapters.lora_product import add_products_in_place, whole_layer
+from stages.adapters.onednn import HAS_ONEDNN, use_onednn
+from tests.adapters.test_lean_layers import TOKENS, n_bytes_kept
+from tests.tiny_models import tiny_model
+
+needs_onednn = pytest.mark.skipif(not HAS_ONEDNN, reason="no oneDNN for this processor")
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    numbers = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return numbers.requires_grad_()
+
+
+def a_layer(*, has_bias: bool) -> LoraLayer:
+    bias = random(24, seed=3).detach() if has_bias else None
+    return LoraLayer(random(24, 16, seed=2).detach(), bias, random(4, 16, seed=4), random(24, 4, seed=5), 0.7)
+
+
+def in_steps(layer: LoraLayer, x: torch.Tensor) -> torch.Tensor:
+    usual = torch.nn.functional.linear(x, layer.weight, layer.bias)
+    return usual + layer.scaling * (x @ layer.a.T) @ layer.b.T
+
+
+def assert_same(came: torch.Tensor, expected: torch.Tensor, learned: list[torch.Tensor]) -> None:
+    torch.testing.assert_close(came, expected, atol=1e-5, rtol=1e-5)
+    weight = random(*came.shape, seed=6).detach()
+    for one, other in zip(
+        torch.autograd.grad((came * weight).sum(), learned),
+        torch.autograd.grad((expected * weight).sum(), learned),
+        strict=True,
+    ):
+        assert other.abs().max() > 0
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_output_and_gradients_are_those_of_separate_steps(has_bias: bool) -> None:
+    layer, x = a_layer(has_bias=has_bias), random(2, 7, 16, seed=1)
+    assert_same(layer.run(x), in_steps(layer, x), [x, layer.a, layer.b])
+
+
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_behind_a_gate_too(has_bias: bool) -> None:
+    layer, gate, up = a_layer(has_bias=has_bias), random(2, 7, 16, seed=1), random(2, 7, 16, seed=8)
+    expected = in_steps(layer, torch.nn.functional.silu(gate) * up)
+    assert_same(layer.run_gated(gate, up), expected, [gate, up, layer.a, layer.b])
+
+
+def test_what_comes_out_of_no_learned_layer_gets_no_gradient() -> None:
+    layer, x = a_layer(has_bias=False), random(7, 16, seed=1).detach()
+    assert_same(layer.run(x), in_steps(layer, x), [layer.a, layer.b])
+
+
+def with_adapter(*, on_cpu_kernels: bool, **settings: Any) -> PeftModel:
+    """A tiny model, its norms frozen like the rest, under an adapter that changes it."""
+    model = tiny_model()
+    if on_cpu_kernels:
+        use_onednn(model)
+    settings = {"r": 4, "target_modules": "all-linear", "task_type": "CAUSAL_LM"} | settings
+    adapted = get_peft_model(model, LoraConfig(**settings))
+    generator = torch.Generator().manual_seed(1)
+    for label, weight in adapted.named_parameters():
+        if "lora_" in label:
+            torch.nn.init.normal_(weight, std=0.1, generator=generator)
+    add_products_in_place(adapted)
+    make_layers_lean(adapted)
+    return adapted
+
+
+@needs_onednn
+def test_a_whole_model_has_the_same_logits_and_gradients() -> None:
+    usual, whole = (with_adapter(on_cpu_kernels=is_on) for is_on in (False, True))
+    logits = [model(TOKENS).logits for model in (usual, whole)]
+    torch.testing.assert_close(*logits, atol=1e-5, rtol=1e-5)
+    for one in logits:
+        one.square().mean().backward()
+    for (label, one), other in zip(usual.named_parameters(), whole.parameters(), strict=True):
+        if one.requires_grad:
+            assert one.grad.abs().max() > 0, label
+            torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-3)
+
+
+@needs_onednn
+def test_the_product_of_each_gate_is_not_kept() -> None:
+    usual, whole = (n_bytes_kept(with_adapter(on_cpu_kernels=is_on)) for is_on in (False, True))
+    n_layers, width = 2, 64
+    assert usual - whole >= 4 * TOKENS.numel() * n_layers * width
+
+
+@needs_onednn
+@pytest.mark.parametrize("settings", [{"bias": "all"}, {"lora_dropout": 0.1}])
+def test_a_layer_that_learns_more_than_lora_is_left_alone(settings: dict[str, Any]) -> None:
+    model = with_adapter(on_cpu_kernels=True, **settings)
+    layer = model.base_model.model.model.layers[0].mlp.down_proj
+    if settings.get("bias"):
+        layer.base_layer.bias = torch.nn.Parameter(torch.zeros(layer.out_features))
+    assert whole_layer(layer, torch.zeros(1, layer.in_features)) is None
+
+
+@needs_onednn
+def test_an_adapter_that_is_switched_off_is_left_to_peft() -> None:
+    model = with_adapter(on_cpu_kernels=True)
+    layer = model.base_model.model.model.layers[0].mlp.down_proj
+    assert whole_layer(layer, torch.zeros(1, layer.in_features)) is not None
+    with model.disable_adapter():
+        assert whole_layer(layer, torch.zeros(1, layer.in_features)) is None
