@@ -10,7 +10,9 @@ every few pairs, so that a machine that slows down slows down all of them.
   switched off. TRL's best flags are looked for first, by timing each of `CANDIDATES`. They are timed once
   more in a process that keeps the memory it frees, as ours does: no flag of TRL's, but to be had.
 
-A ratio is one of medians over blocks of seconds a pair; `_of_totals` beside it is one of sums.
+A ratio is one of sums over all pairs: each arm has its own order, so that the median block of one is other
+pairs than that of another, and leaves out what padding to a long pair costs. `median_` beside it is one of
+medians over blocks, which a moment of other work on the machine disturbs less.
 Writes benchmarks/results/dpo.json.
 """
 
@@ -22,7 +24,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from benchmarks.dpo_arms import Arm, alternate, seconds_per_pair, total_seconds
+from benchmarks.dpo_arms import Arm, alternate, total_seconds
 from stages import paths
 from stages.core.batching import epoch_order
 from stages.core.pairs import PreferencePair
@@ -174,7 +176,8 @@ def measure(
     ]
     alternate(arms)
     for arm in arms[1:]:
-        say(f"benchmarks.dpo: {arm.name}: {seconds_per_pair(arm, 'train'):.2f} s a pair to train")
+        seconds = total_seconds(arm, "train") / len(pairs)
+        say(f"benchmarks.dpo: {arm.name}: {seconds:.2f} s a pair to train")
     return describe(
         pairs=pairs, params=params, losses=loss_arms, trials=trials, arms=arms, best=best, not_tried=NOT_TRIED
     )

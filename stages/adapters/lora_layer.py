@@ -1,9 +1,9 @@
 """A dense layer and its LoRA in one step of autograd, on a CPU.
 
-As two steps, the gradients that both have for what goes in are added in a pass of their own, and LoRA's
-narrow products are MKL's. Here the last multiplication adds itself, and oneDNN, which is the faster of the
-two on wide layers (docs/decisions/0010), makes all of them. Behind a gate it keeps less, too: what the gate
-and its partner are, not their product, which is as wide as both and cheap to compute again.
+As two steps, the gradients that both have for what goes in are added in a pass of their own. Here the last
+multiplication adds itself, and LoRA's narrow products go where the wide ones go (adapters/onednn.py).
+Behind a gate it keeps less, too: what the gate and its partner are, not their product, which is as wide as
+both and cheap to compute again.
 """
 
 from typing import Any, NamedTuple

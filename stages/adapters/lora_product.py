@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from stages.adapters.lora_layer import LoraLayer
-from stages.adapters.onednn import uses_onednn
+from stages.adapters.onednn import is_plain_product
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -75,7 +75,7 @@ def _is_plain(layer: Any, adapter: str) -> bool:
 def _forward(self: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
     if args or kwargs or not _is_in_use(self):
         return type(self).forward(self, x, *args, **kwargs)
-    layer = whole_layer(self, x)
+    layer = _whole(self, x)
     if layer is not None:
         return layer.run(x)
     a, b, scaling = _product(self)
@@ -98,11 +98,13 @@ def _product(layer: Any) -> tuple[torch.Tensor, torch.Tensor, float]:
 
 
 def whole_layer(layer: Any, x: torch.Tensor) -> LoraLayer | None:
-    """What `layer` multiplies x with, where it is a patched one over a frozen dense layer of oneDNN's."""
-    if not hasattr(layer, "adapter_in_place") or not _is_in_use(layer):
-        return None
+    """What `layer` multiplies x with, where it is a patched one over a frozen float32 layer on a CPU."""
+    return _whole(layer, x) if hasattr(layer, "adapter_in_place") and _is_in_use(layer) else None
+
+
+def _whole(layer: Any, x: torch.Tensor) -> LoraLayer | None:
     base = layer.base_layer
-    if not uses_onednn(base, x) or any(weight.requires_grad for weight in base.parameters()):
+    if not is_plain_product(base, x) or any(weight.requires_grad for weight in base.parameters()):
         return None
     a, b, scaling = _product(layer)
     is_plain = a.dtype == b.dtype == x.dtype

@@ -1,4 +1,4 @@
-"""Float32 matrix products on a CPU by oneDNN, where PyTorch takes MKL.
+"""Float32 matrix products on a CPU by oneDNN, where PyTorch takes MKL and the processor is not Intel's.
 
 MKL does not use all that processors of other makers than its own can do. oneDNN, which PyTorch brings along
 and itself takes for 16 bits, makes its kernels for the processor at hand: docs/decisions/0010. PyTorch has no
@@ -7,6 +7,7 @@ public switch for it; the operation used here is the one that its compiler calls
 
 import platform
 import types
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,12 +22,21 @@ HAS_ONEDNN = (
 )
 
 
+def is_intels(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Is the processor one of Intel's, by Linux's word? False where that is not there."""
+    return cpuinfo.is_file() and "GenuineIntel" in cpuinfo.read_text(encoding="utf-8", errors="replace")
+
+
+# By the maker and not by a measurement, so that a run and its continuation multiply alike.
+IS_FASTER = HAS_ONEDNN and not (torch.backends.mkl.is_available() and is_intels())  # type: ignore[no-untyped-call]
+
+
 def multiply(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """rows weight' + bias: rows (..., in), weight (out, in), bias (out,); not for autograd to look into.
 
-    Either may be a transposed view. What is not float32 on a CPU is left to PyTorch.
+    Either may be a transposed view. What is not float32 on a CPU, or faster by MKL, is left to PyTorch.
     """
-    if not _are_for_onednn(rows, weight):
+    if not (IS_FASTER and _is_float32_on_cpu(rows, weight)):
         return torch.nn.functional.linear(rows, weight, bias)
     flat = rows.reshape(-1, rows.shape[-1]).contiguous()
     product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(flat, weight, bias, "none", [], "")
@@ -54,25 +64,29 @@ class _Linear(torch.autograd.Function):
 
 
 def use_onednn(model: "PreTrainedModel") -> int:
-    """Patch the dense layers of `model`, its LM head among them; returns how many were."""
-    layers = [layer for layer in model.modules() if type(layer) is torch.nn.Linear] if HAS_ONEDNN else []
+    """Patch the dense layers of `model`, its LM head too, where oneDNN is faster; returns how many were."""
+    layers = [layer for layer in model.modules() if type(layer) is torch.nn.Linear] if IS_FASTER else []
     for layer in layers:
         layer.forward = types.MethodType(_forward, layer)  # type: ignore[method-assign]
     return len(layers)
 
 
-def uses_onednn(layer: torch.nn.Module, x: torch.Tensor) -> bool:
-    """Is `layer` patched by `use_onednn`, and will it take its product with `x` by oneDNN?"""
-    if getattr(layer.__dict__.get("forward"), "__func__", None) is not _forward:
-        return False
-    return _are_for_onednn(x, layer.weight) and not torch.is_autocast_enabled("cpu")  # type: ignore[arg-type]
+def is_plain_product(layer: torch.nn.Module, x: torch.Tensor) -> bool:
+    """Is what `layer` does with `x` a float32 product on a CPU and nothing else: `multiply`?"""
+    own_forward = layer.__dict__.get("forward")
+    return (
+        type(layer) is torch.nn.Linear
+        and (own_forward is None or getattr(own_forward, "__func__", None) is _forward)
+        and _is_float32_on_cpu(x, layer.weight)
+        and not torch.is_autocast_enabled("cpu")
+    )
 
 
 def _forward(self: torch.nn.Linear, x: torch.Tensor) -> Any:
-    if not uses_onednn(self, x):
+    if not is_plain_product(self, x):
         return torch.nn.functional.linear(x, self.weight, self.bias)
     return _Linear.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
 
 
-def _are_for_onednn(rows: torch.Tensor, weight: torch.Tensor) -> bool:
-    return HAS_ONEDNN and rows.device.type == "cpu" and rows.dtype == weight.dtype == torch.float32
+def _is_float32_on_cpu(rows: torch.Tensor, weight: torch.Tensor) -> bool:
+    return rows.device.type == "cpu" and rows.dtype == weight.dtype == torch.float32

@@ -7,7 +7,6 @@ padding, and no mask of all tokens by all tokens: each pair's branches are two s
 CPUs: on a GPU so many small kernels would take longer than the arithmetic that they save.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -29,10 +28,6 @@ class Call(NamedTuple):
     keys: list[int]
     mask: torch.Tensor  # (queries, keys), additive
 
-    def seen(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Its keys, or values, out of those of all parts."""
-        return torch.cat([parts[number] for number in self.keys], dim=2)
-
 
 class Packing(NamedTuple):
     """How a row is cut: the head, then trunk, chosen and rejected of each pair; and its calls."""
@@ -40,6 +35,12 @@ class Packing(NamedTuple):
     lengths: list[int]
     query_lengths: list[int]  # of each call: the head, then trunk with chosen, and rejected, of each pair
     calls: list[Call]
+    seen: torch.Tensor  # tokens that each call sees, one call after the other
+
+    def keys_of_calls(self, row: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Those of the row's keys, or values, that each call sees."""
+        lengths = [sum(self.lengths[number] for number in call.keys) for call in self.calls]
+        return torch.split(row.index_select(2, self.seen), lengths, dim=2)
 
     def arguments(self) -> dict[str, Any]:
         """What a call needs; a mask of four dimensions, which nobody reads, stops transformers making one."""
@@ -59,7 +60,9 @@ def make_packing(lengths: list[int]) -> Packing:
         )
         calls += [Call([0, trunk, trunk + 1], masks[0]), Call([0, trunk, trunk + 2], masks[1])]
         query_lengths += [n_trunk + n_chosen, n_rejected]
-    return Packing(lengths, query_lengths, calls)
+    parts = torch.split(torch.arange(sum(lengths)), lengths)
+    seen = [parts[number] for call in calls for number in call.keys]
+    return Packing(lengths, query_lengths, calls, torch.cat(seen))
 
 
 def _causal(n_queries: int, n_keys: int) -> torch.Tensor:
@@ -86,11 +89,12 @@ class _Attention(torch.autograd.Function):
         _, n_heads, n_tokens, width = query.shape
         answers = query.new_empty(1, n_tokens, n_heads, width)  # as the next layer reads them
         queries, each_answer = _split(packing.query_lengths, query, answers.transpose(1, 2))
-        keys, values = _split(packing.lengths, key, value)
+        keys, values = packing.keys_of_calls(key), packing.keys_of_calls(value)
         log_sums = []
-        for call, asking, answer in zip(packing.calls, queries, each_answer, strict=True):
+        per_call = zip(packing.calls, queries, keys, values, each_answer, strict=True)
+        for call, asking, seen_keys, seen_values, answer in per_call:
             mask = call.mask.to(query.dtype)
-            came, log_sum = ATTEND(asking, call.seen(keys), call.seen(values), attn_mask=mask, scale=scaling)
+            came, log_sum = ATTEND(asking, seen_keys, seen_values, attn_mask=mask, scale=scaling)
             answer.copy_(came)
             log_sums.append(log_sum)
         ctx.save_for_backward(query, key, value, answers, *log_sums)
@@ -104,19 +108,19 @@ class _Attention(torch.autograd.Function):
             torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value),
         )  # fmt: skip
         by_head = (grads[0].transpose(1, 2), query, answers.transpose(1, 2), grad_query)
-        per_call = zip(*_split(ctx.packing.query_lengths, *by_head), strict=True)
-        keys, values, grad_keys, grad_values = _split(ctx.packing.lengths, key, value, grad_key, grad_value)
-        for call, log_sum, (grad, asking, answer, grad_asking) in zip(
-            ctx.packing.calls, log_sums, per_call, strict=True
-        ):
-            mask, seen = call.mask.to(query.dtype), (call.seen(keys), call.seen(values))
+        asking_parts = _split(ctx.packing.query_lengths, *by_head)
+        grads_of_parts = _split(ctx.packing.lengths, grad_key, grad_value)
+        keys, values = ctx.packing.keys_of_calls(key), ctx.packing.keys_of_calls(value)
+        per_call = zip(ctx.packing.calls, log_sums, keys, values, *asking_parts, strict=True)
+        for call, log_sum, seen_keys, seen_values, grad, asking, answer, grad_asking in per_call:
             came, *came_seen = ATTEND_BACKWARD(
-                grad, asking, *seen, answer, log_sum, 0.0, False, attn_mask=mask, scale=ctx.scaling
-            )
+                grad, asking, seen_keys, seen_values, answer, log_sum, 0.0, False,
+                attn_mask=call.mask.to(query.dtype), scale=ctx.scaling,
+            )  # fmt: skip
             grad_asking.copy_(came)
             lengths = [ctx.packing.lengths[number] for number in call.keys]
-            for whole, its_own in zip((grad_keys, grad_values), came_seen, strict=True):
-                torch._foreach_add_([whole[number] for number in call.keys], its_own.split(lengths, dim=2))
+            for parts, its_own in zip(grads_of_parts, came_seen, strict=True):
+                torch._foreach_add_([parts[number] for number in call.keys], its_own.split(lengths, dim=2))
         return grad_query, grad_key, grad_value, None, None
 
 

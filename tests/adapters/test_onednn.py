@@ -1,18 +1,24 @@
 """Products by oneDNN against PyTorch's own."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 from stages.adapters import onednn
-from stages.adapters.onednn import multiply, use_onednn
+from stages.adapters.onednn import is_intels, is_plain_product, multiply, use_onednn
 from tests.tiny_models import CONFIGS, tiny_model
 
 TOKENS = torch.arange(2, 26).view(2, 12)
 pytestmark = pytest.mark.skipif(
     not onednn.HAS_ONEDNN, reason="this processor or PyTorch has no oneDNN for it"
 )
+
+
+@pytest.fixture(autouse=True)
+def _whatever_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn, "IS_FASTER", True)
 
 
 def draw(*shape: int) -> torch.Tensor:
@@ -114,8 +120,35 @@ def test_autocast_is_left_to_pytorch() -> None:
         assert layer(draw(3, 24)).dtype == torch.bfloat16
 
 
-def test_without_onednn_nothing_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onednn, "HAS_ONEDNN", False)
+def test_where_mkl_is_faster_nothing_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn, "IS_FASTER", False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", None)
     assert use_onednn(tiny_model()) == 0
     rows, weight = draw(3, 24), draw(5, 24)
     assert torch.equal(multiply(rows, weight), rows @ weight.T)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("vendor_id\t: GenuineIntel\n", True), ("vendor_id\t: AuthenticAMD\n", False), (None, False)],
+    ids=["Intel", "AMD", "another system"],
+)
+def test_whose_processor_it_is(tmp_path: Path, words: str | None, expected: bool) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    if words is not None:
+        cpuinfo.write_text(words)
+    assert is_intels(cpuinfo) is expected
+
+
+@pytest.mark.parametrize("is_patched", [False, True])
+def test_only_a_dense_layer_as_pytorch_or_we_wrote_it_is_a_plain_product(is_patched: bool) -> None:
+    layer, x = torch.nn.Linear(24, 5), draw(3, 24)
+    if is_patched:
+        use_onednn(layer)
+    assert is_plain_product(layer, x)
+    assert not is_plain_product(layer, x.bfloat16())
+    assert not is_plain_product(type("Other", (torch.nn.Linear,), {})(24, 5), x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not is_plain_product(layer, x)
+    layer.forward = lambda rows: rows  # as a library that wraps layers does
+    assert not is_plain_product(layer, x)
