@@ -76,6 +76,8 @@ def training(params: Params, is_tiny: bool) -> dict[str, Any]:
         Arm("ours, batches of 16", True, 16),
         Arm("TRL, best flags, batches of 8", False, 8, BEST | plain),
         Arm("TRL, best flags, batches of 16", False, 16, BEST | plain),
+        Arm("ours, batches of 32", True, 32),
+        Arm("TRL, best flags, batches of 32", False, 32, BEST | plain),
         Arm("ours, batches of 16, PEFT's product", True, 16, pefts_product=True),
         Arm("ours, batches of 16, checkpointing", True, 16, checkpointing=True),
         Arm("ours, batches of 16, flex attention", True, 16, attention="flex_attention"),
@@ -104,6 +106,11 @@ def training(params: Params, is_tiny: bool) -> dict[str, Any]:
     return found
 
 
+def batches_per_step(arm: Arm) -> int:
+    """How many batches a step adds up: a step has 16 pairs, or one batch where that alone has more."""
+    return max(1, PAIRS_PER_STEP // arm.batch)
+
+
 def useful_flops(shape: ModelShape, train: TrainParams, pairs: Sequence[RenderedPair]) -> float:
     """Of one epoch: forward and the gradient of activations, LoRA three times; no padding, nothing twice."""
     n_tokens = sum(pair.n_row_tokens for pair in pairs)
@@ -122,7 +129,7 @@ def time_arm(
         update={
             "num_train_epochs": 2.0,
             "per_device_train_batch_size": arm.batch,
-            "gradient_accumulation_steps": max(1, PAIRS_PER_STEP // arm.batch),
+            "gradient_accumulation_steps": batches_per_step(arm),
             "gradient_checkpointing": arm.checkpointing,
             "save_steps": 10**6,
         }
@@ -163,7 +170,7 @@ def trls_trainer(arm: Arm, task: Task) -> tuple["DPOTrainer", dict[str, float]]:
     """TRL's, ready to run, and what its making took, reference log-probs where they are computed first."""
     batches = {
         "per_device_train_batch_size": arm.batch,
-        "gradient_accumulation_steps": PAIRS_PER_STEP // arm.batch,
+        "gradient_accumulation_steps": batches_per_step(arm),
     }
     model = random_model(task.shape, task.runtime)
     start = now()

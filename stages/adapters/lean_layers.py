@@ -1,7 +1,8 @@
 """Norms and gated MLPs that pass over their arrays fewer times, and keep fewer of them.
 
 transformers writes a root mean square norm (Zhang and Sennrich 2019) as six steps over an array, and some
-ten on the way back. Here it is three and four. Of a gated MLP's `silu(gate) * up` (Shazeer 2020, SwiGLU)
+ten on the way back. Here it is three and four, and the LoRA layers behind it keep nothing of their own of
+what it gives them (adapters/lora_layer.py). Of a gated MLP's `silu(gate) * up` (Shazeer 2020, SwiGLU)
 autograd keeps three arrays; here it keeps gate and up, from which the third is cheap to compute again.
 
 The gate's numbers are transformers' to the bit, whatever the type. The norm is for float32 weights on a CPU
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from stages.adapters.lora_layer import Source
 from stages.adapters.lora_product import whole_layer
 
 if TYPE_CHECKING:
@@ -26,15 +28,20 @@ SILU = {"SiLU", "SiLUActivation"}
 
 
 class _RmsNorm(torch.autograd.Function):
-    """x * weight / sqrt(mean(x^2) + eps), the mean over the last dimension; no gradient for the weight."""
+    """x * weight / sqrt(mean(x^2) + eps), the mean over the last dimension, and what x is scaled by.
+
+    No gradient for the weight, nor through the scale as an output.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, eps: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         mean_square = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1])
         scale = mean_square.add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight, scale)
-        normed: torch.Tensor = x * scale
-        return normed.mul_(weight)
+        ctx.mark_non_differentiable(scale)
+        return (x * scale).mul_(weight), scale
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -82,7 +89,9 @@ def _norm_forward(usual_forward: "Callable[..., Any]") -> "Callable[..., Any]":
         is_learned = weight.requires_grad and torch.is_grad_enabled()
         if not is_plain or is_learned:
             return usual_forward(self, x)
-        return _RmsNorm.apply(x, weight, self.variance_epsilon)  # type: ignore[no-untyped-call]
+        normed, scale = _RmsNorm.apply(x, weight, self.variance_epsilon)  # type: ignore[no-untyped-call]
+        normed.source = Source(x.detach(), scale, weight)
+        return normed
 
     return forward
 

@@ -77,7 +77,7 @@ def _forward(self: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         return type(self).forward(self, x, *args, **kwargs)
     layer = _whole(self, x)
     if layer is not None:
-        return layer.run(x)
+        return layer.run(x, getattr(x, "source", None))
     a, b, scaling = _product(self)
     return _AddProduct.apply(self.base_layer(x), x, a, b, scaling)  # type: ignore[no-untyped-call]
 

@@ -95,6 +95,16 @@ def test_the_product_of_each_gate_is_not_kept(monkeypatch: pytest.MonkeyPatch) -
     assert usual - whole >= 4 * TOKENS.numel() * n_layers * width
 
 
+def test_what_a_norm_gives_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = with_adapter(is_patched=True)
+    lean = n_bytes_kept(model)
+    run = LoraLayer.run
+    monkeypatch.setattr(LoraLayer, "run", lambda layer, x, _source: run(layer, x))
+    usual = n_bytes_kept(model)
+    n_norms, width = 3, model.config.hidden_size  # the first norm keeps nothing itself: embeddings are frozen
+    assert usual - lean == 4 * TOKENS.numel() * (n_norms * width - 1)  # 1: how the first one scaled
+
+
 @pytest.mark.parametrize("settings", [{"bias": "all"}, {"lora_dropout": 0.1}])
 def test_a_layer_that_learns_more_than_lora_is_left_alone(settings: dict[str, Any]) -> None:
     model = with_adapter(is_patched=True, **settings)
