@@ -90,6 +90,7 @@ def _norm_forward(usual_forward: "Callable[..., Any]") -> "Callable[..., Any]":
         if not is_plain or is_learned:
             return usual_forward(self, x)
         normed, scale = _RmsNorm.apply(x, weight, self.variance_epsilon)  # type: ignore[no-untyped-call]
+        # read by the layers that get this very array (adapters/lora_product.py); none of them writes into it
         normed.source = Source(x.detach(), scale, weight)
         return normed
 

@@ -24,6 +24,7 @@ KEPT_HIDDEN, KEPT_QUERY, KEPT_KEY, KEPT_INTERMEDIATE = 6.0, 4.0, 2.0, 3.0
 KEPT_HIDDEN_FULL_16_BITS = 10.0
 # The same of a LoRA layer on a CPU in float32 with a gate that is known (adapters/lora_layer.py and, where no
 # window slides over the row, adapters/packed_attention.py): counted on the built-in model, 7,056 of a token.
+# Layers behind a norm have kept two arrays of the hidden width less since; not counted: gaps may take them.
 KEPT_LEAN = (4.0, 2.0, 2.0, 2.0)
 # Gaps between what is freed and what is asked for next; batches differ in length. On a CPU a process keeps
 # what it frees (adapters/freed_memory.py), and MKL's own buffers lie between: the demo took 6.15 GiB.

@@ -8,7 +8,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 
 from stages.adapters import lean_layers
 from stages.adapters.lean_layers import make_layers_lean
-from stages.adapters.lora_layer import LoraLayer
+from stages.adapters.lora_layer import LoraLayer, Source
 from stages.adapters.lora_product import add_products_in_place, whole_layer
 from tests.adapters.test_lean_layers import TOKENS, n_bytes_kept
 from tests.tiny_models import tiny_model
@@ -47,6 +47,14 @@ def test_output_and_gradients_are_those_of_separate_steps(has_bias: bool) -> Non
     assert_same(layer.run(x), in_steps(layer, x), [x, layer.a, layer.b])
 
 
+def test_behind_a_norm_the_gradients_follow_from_what_went_into_it() -> None:
+    layer, x = a_layer(has_bias=False), random(2, 7, 16, seed=1)
+    scale, weight = random(2, 7, 1, seed=8).detach(), random(16, seed=9).detach()
+    normed = x * scale * weight
+    came = layer.run(normed, Source(x.detach(), scale, weight))
+    assert_same(came, in_steps(layer, x * scale * weight), [x, layer.a, layer.b])
+
+
 @pytest.mark.parametrize("has_bias", [False, True])
 def test_behind_a_gate_too(has_bias: bool) -> None:
     layer, gate, up = a_layer(has_bias=has_bias), random(2, 7, 16, seed=1), random(2, 7, 16, seed=8)
@@ -68,6 +76,8 @@ def with_adapter(*, is_patched: bool, **settings: Any) -> PeftModel:
     for label, weight in adapted.named_parameters():
         if "lora_" in label:
             torch.nn.init.normal_(weight, std=0.1, generator=generator)
+        elif "norm" in label:
+            torch.nn.init.normal_(weight, mean=1.0, std=0.3, generator=generator)
     if is_patched:
         add_products_in_place(adapted)
         make_layers_lean(adapted)
