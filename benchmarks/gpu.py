@@ -3,7 +3,8 @@
 Parts: rates, training, long_rows, sizes, mmlu; see benchmarks/gpu_parts.py. Weights are random, in the shapes
 of real models, and pairs are random tokens with the lengths of real editors' pairs: speed and memory ask for
 no more. Each part adds itself to benchmarks/results/gpu.json, or to the file that BENCH_GPU names; one that
-fails is written down with its error, and the next one runs. `--tiny` tries them on a model of two layers.
+fails is written down with its error, and the next one runs. `--tiny` tries them on a model of two layers, and
+writes only where BENCH_GPU says.
 """
 
 import importlib.metadata
@@ -33,7 +34,7 @@ def main() -> None:
     names = [name for name in sys.argv[1:] if name != "--tiny"]
     if not names or set(names) - set(parts):
         raise ParamsError(f"benchmarks.gpu: name parts among {', '.join(parts)}")
-    file = Path(os.environ.get("BENCH_GPU", RESULTS))
+    file = os.environ.get("BENCH_GPU", "" if is_tiny else str(RESULTS))
     params = load_params()
     for name in names:
         say(f"benchmarks.gpu: {name}")
@@ -44,8 +45,10 @@ def main() -> None:
             traceback.print_exc()
             found = {"error": f"{type(error).__name__}: {str(error)[:500]}"}
         found["seconds_in_all"] = time.perf_counter() - start
+        describe(found)
         say(json.dumps(found, indent=1, default=str))
-        add(file, name, found)
+        if file:
+            add(Path(file), name, found)
 
 
 def read_parts() -> dict[str, Callable[[Params, bool], dict[str, Any]]]:
@@ -55,16 +58,18 @@ def read_parts() -> dict[str, Callable[[Params, bool], dict[str, Any]]]:
     return PARTS
 
 
-def add(file: Path, name: str, found: dict[str, Any]) -> None:
-    """Put one part's results beside those of the others, with the card and the versions they hold for."""
+def describe(found: dict[str, Any]) -> None:
+    """Add the card and the versions that results hold for."""
     import torch
 
-    results = read_json(file) if file.exists() else {}
-    has_card = torch.cuda.is_available()
-    found["card"] = torch.cuda.get_device_name() if has_card else "none"
+    found["card"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     found["versions"] = {one: importlib.metadata.version(one) for one in LIBRARIES}
-    results[name] = found
-    write_json(file, results)
+
+
+def add(file: Path, name: str, found: dict[str, Any]) -> None:
+    """Put one part's results beside those of the others."""
+    results = read_json(file) if file.exists() else {}
+    write_json(file, results | {name: found})
 
 
 if __name__ == "__main__":

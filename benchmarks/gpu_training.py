@@ -46,7 +46,7 @@ class Arm(NamedTuple):
     flags: Mapping[str, Any] | None = None
     checkpointing: bool = False
     attention: str = "sdpa"
-    pefts_product: bool = False
+    usual: str = ""  # modules with this attribute are as PEFT or transformers wrote them
     liger: bool = False
 
 
@@ -78,7 +78,8 @@ def training(params: Params, is_tiny: bool) -> dict[str, Any]:
         Arm("TRL, best flags, batches of 16", False, 16, BEST | plain),
         Arm("ours, batches of 32", True, 32),
         Arm("TRL, best flags, batches of 32", False, 32, BEST | plain),
-        Arm("ours, batches of 16, PEFT's product", True, 16, pefts_product=True),
+        Arm("ours, batches of 16, PEFT's product", True, 16, usual="lora_A"),
+        Arm("ours, batches of 16, transformers' norms", True, 16, usual="variance_epsilon"),
         Arm("ours, batches of 16, checkpointing", True, 16, checkpointing=True),
         Arm("ours, batches of 16, flex attention", True, 16, attention="flex_attention"),
         Arm("ours, batches of 16, Liger", True, 16, liger=True),  # it patches a module, so it comes last
@@ -149,18 +150,18 @@ def our_trainer(arm: Arm, task: Task) -> tuple["DPOTrainer", dict[str, float]]:
             random_model(shape, runtime), task.pairs, runtime, tokenizer
         )
     model = random_model(shape, runtime)
-    if arm.liger:
-        from liger_kernel.transformers import _apply_liger_kernel_to_instance
-
-        _apply_liger_kernel_to_instance(model=model, fused_linear_cross_entropy=False)
     trainer = dpo.build_trainer(
         model, tokenizer, rows, train=task.train, runtime=runtime, checkpoints=Path(task.folder)
     )
     trainer.max_loss_growth = math.inf
-    if arm.pefts_product:
+    if arm.usual:
         for layer in trainer.model.modules():
-            if hasattr(layer, "lora_A"):
+            if hasattr(layer, arm.usual):
                 layer.__dict__.pop("forward", None)
+    if arm.liger:  # in place of our layers
+        from liger_kernel.transformers import _apply_liger_kernel_to_instance
+
+        _apply_liger_kernel_to_instance(model=model, fused_linear_cross_entropy=False)
     if arm == FIRST:
         dpo.check_step_zero(trainer, tolerance=runtime.margin_tolerance)
     return trainer, seconds

@@ -44,6 +44,17 @@ def test_parts_add_themselves_and_a_failure_stops_none(
         assert arms[name]["losses"][0] == pytest.approx(0.6931, abs=1e-3)
 
 
+def test_a_trial_on_a_tiny_model_writes_over_no_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BENCH_GPU", raising=False)
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    monkeypatch.setattr("sys.argv", ["gpu", "--tiny", "rates"])
+    gpu.main()
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
 @pytest.mark.parametrize("arguments", [[], ["everything"]])
 def test_a_part_that_is_none_is_refused(
     results: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]

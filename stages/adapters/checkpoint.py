@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ def load_tokenizer(folder: Path, *, place: str | None = None) -> "PreTrainedToke
     from transformers import AutoTokenizer
 
     where = place or str(folder)
+    if not folder.is_dir():
+        raise ModelError(f"{where}: no such folder; run `dvc repro base_model`")
     with reading_checkpoint(f"{where}: the tokenizer cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     if isinstance(tokenizer.chat_template, dict) and "default" not in tokenizer.chat_template:
@@ -80,8 +83,10 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
 
         if not (policy / ADAPTER_WEIGHTS).is_file():  # PEFT would open a pickle in its place
             raise ModelError(f"{policy / ADAPTER_WEIGHTS}: no such file; run `dvc repro train`")
-        with reading_checkpoint(f"{policy}: the adapter cannot be loaded"):
+        with reading_checkpoint(f"{policy}: the adapter cannot be loaded"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # refused below
             model = PeftModel.from_pretrained(model, str(policy), local_files_only=True)
+        _refuse_partial_adapter(model, policy)
     if runtime.device == "cpu":
         from stages.adapters.onednn import use_onednn
 
@@ -122,6 +127,22 @@ def _refuse_drawn_weights(folder: Path, missing: Sequence[str]) -> None:
         raise ModelError(
             f"{folder}: the weights lack {len(missing)} tensors that config.json asks for ({missing[0]}, "
             "...); take weights and config from one checkpoint"
+        )
+
+
+def _refuse_partial_adapter(model: Any, policy: Path) -> None:
+    """PEFT leaves a tensor that the file lacks as it is drawn, and passes over one that it does not know."""
+    from peft import get_peft_model_state_dict
+    from safetensors import safe_open
+
+    wanted = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    with safe_open(policy / ADAPTER_WEIGHTS, framework="pt") as file:
+        differing = sorted(wanted ^ set(file.keys()))
+    if differing:
+        raise ModelError(
+            f"{policy / ADAPTER_WEIGHTS}: {len(differing)} tensors are not those that {ADAPTER_CONFIG} asks "
+            f"for ({differing[0]}, {'missing' if differing[0] in wanted else 'not asked for'}, ...); "
+            "run `dvc repro train`"
         )
 
 

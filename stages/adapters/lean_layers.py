@@ -1,13 +1,16 @@
-"""Norms and gated MLPs that pass over their arrays fewer times, and keep fewer of them.
+"""Norms, gated MLPs and rotary positions that pass over their arrays fewer times, and keep fewer of them.
 
 transformers writes a root mean square norm (Zhang and Sennrich 2019) as six steps over an array, and some
-ten on the way back. Here it is three and four, and the LoRA layers behind it keep nothing of their own of
-what it gives them (adapters/lora_layer.py). Of a gated MLP's `silu(gate) * up` (Shazeer 2020, SwiGLU)
-autograd keeps three arrays; here it keeps gate and up, from which the third is cheap to compute again.
+ten on the way back. In float32 on a CPU it is three and four here, and the LoRA layers behind it keep
+nothing of their own of what it gives them (adapters/lora_layer.py). On a GPU it is PyTorch's own kernel, one
+each way, which keeps its input and nothing else of that size. Of a gated MLP's `silu(gate) * up` (Shazeer
+2020, SwiGLU) autograd keeps three arrays; here it keeps gate and up, from which the third is cheap to
+compute again. For rotary positions see adapters/lean_rotation.py.
 
-The gate's numbers are transformers' to the bit, whatever the type. The norm is for float32 weights on a CPU
-that are not being learned: in 16 bits transformers rounds between its steps, which is left as it is. Scoring
-learns nothing, so a base, an adapter on it and a full policy are all scored with the same norm.
+The gate's numbers are transformers' to the bit, whatever the type. The others' differ by rounding: in 16 bits
+transformers rounds a norm before it puts the weight on and once more after it, PyTorch's kernel at the end
+alone. Both norms are for weights that are not being learned. Scoring learns nothing, so a base, an adapter
+on it and a full policy are all scored with the same norm.
 """
 
 import types
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from stages.adapters.lean_rotation import with_lean_rotation
 from stages.adapters.lora_layer import Source
 from stages.adapters.lora_product import whole_layer
 
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 FAMILIES = ("Llama", "Mistral", "Qwen2", "Qwen3")  # whose layers the tests pin this to
 SILU = {"SiLU", "SiLUActivation"}
+FUSED_NORM = torch.ops.aten._fused_rms_norm.default  # what `torch.nn.functional.rms_norm` calls on a GPU
 
 
 class _RmsNorm(torch.autograd.Function):
@@ -67,7 +72,7 @@ class _GatedSilu(torch.autograd.Function):
 
 
 def make_layers_lean(model: "PreTrainedModel") -> int:
-    """Patch the norms and MLPs of `model` that are known; returns how many were."""
+    """Patch the norms, MLPs and attention of `model` that are known; returns how many were."""
     n_patched = 0
     for layer in model.modules():
         name = type(layer).__name__
@@ -76,6 +81,8 @@ def make_layers_lean(model: "PreTrainedModel") -> int:
             forward = _norm_forward(type(layer).forward)
         elif name in {f"{family}MLP" for family in FAMILIES} and type(layer.act_fn).__name__ in SILU:
             forward = _mlp_forward
+        elif name in {f"{family}Attention" for family in FAMILIES}:
+            forward = with_lean_rotation(type(layer).forward)
         if forward is not None:
             layer.forward = types.MethodType(forward, layer)
             n_patched += 1
@@ -85,10 +92,12 @@ def make_layers_lean(model: "PreTrainedModel") -> int:
 def _norm_forward(usual_forward: "Callable[..., Any]") -> "Callable[..., Any]":
     def forward(self: Any, x: torch.Tensor) -> Any:
         weight = self.weight
-        is_plain = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
         is_learned = weight.requires_grad and torch.is_grad_enabled()
-        if not is_plain or is_learned:
+        if is_learned or x.dtype != weight.dtype:
             return usual_forward(self, x)
+        if not (x.device.type == "cpu" and x.dtype == torch.float32):
+            # not `rms_norm`: autocast would have that give float32
+            return FUSED_NORM(x, weight.shape, weight, self.variance_epsilon)[0]
         normed, scale = _RmsNorm.apply(x, weight, self.variance_epsilon)  # type: ignore[no-untyped-call]
         # read by the layers that get this very array (adapters/lora_product.py); none of them writes into it
         normed.source = Source(x.detach(), scale, weight)

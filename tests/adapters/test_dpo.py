@@ -14,13 +14,14 @@ import pytest
 import torch
 import yaml
 from datasets import Dataset
-from safetensors.torch import load_file
+from peft import get_peft_model
+from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 from trl import DPOConfig, DPOTrainer
 from trl.trainer import dpo_trainer
 from trl.trainer.utils import add_fused_lm_head
 
-from stages.adapters.checkpoint import load_model, load_tokenizer
+from stages.adapters.checkpoint import base_sha256, load_model, load_tokenizer
 from stages.adapters.checkpoints import (
     COMPLETE,
     checkpoint_folder,
@@ -507,8 +508,6 @@ def test_a_saved_adapter_scores_as_the_trained_model_did(rows: list[ReferenceRow
     )
     trainer.train()
     save_policy(trainer, tmp_path / "policy", base_name="models/base")
-    from stages.adapters.checkpoint import base_sha256
-
     write_json(tmp_path / "policy/manifest.json", {"method": "lora", "base_sha256": base_sha256(base)})
     policy = load_model(base, tmp_path / "policy", RUNTIME)
     after = reference_of(policy, [RenderedPair(*row[:4]) for row in rows])
@@ -530,6 +529,37 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "policy/adapter_config.json", {})
     with pytest.raises(ModelError, match="another base"):
         load_model(base, tmp_path / "policy", RUNTIME)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda weights, name: weights.pop(name), "1 tensors are not those .*missing"),
+        (
+            lambda weights, name: weights.update(more=weights[name].clone()),
+            r"1 tensors .*\(more, not asked for",
+        ),
+    ],
+    ids=["one is missing", "one too many"],
+)
+def test_an_adapter_of_other_tensors_is_refused(change: Any, says: str, tmp_path: Path) -> None:
+    """PEFT itself warns at most, and scores with what it drew in place of what is missing."""
+    base, policy = write_tiny_base(tmp_path / "base"), tmp_path / "policy"
+    model = get_peft_model(load_model(base, None, RUNTIME), lora_config(settings()))
+    model.save_pretrained(policy, save_embedding_layers=False)
+    write_json(policy / "manifest.json", {"method": "lora", "base_sha256": base_sha256(base)})
+    load_model(base, policy, RUNTIME)
+
+    weights = load_file(policy / "adapter_model.safetensors")
+    change(weights, sorted(weights)[0])
+    save_file(weights, policy / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match=says):
+        load_model(base, policy, RUNTIME)
+
+
+def test_a_base_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such folder; run `dvc repro base_model`"):
+        load_tokenizer(tmp_path / "base")
 
 
 def test_the_untouched_base_scores_exactly_its_reference() -> None:

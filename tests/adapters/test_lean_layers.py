@@ -11,8 +11,8 @@ from stages.core.model_shape import shape_from_config
 from tests.tiny_models import CONFIGS, tiny_model
 
 TOKENS = torch.arange(2, 26).view(2, 12)
-# in each of two layers two norms and an MLP, and one norm at the end; Qwen 3 has two more norms a layer
-N_PATCHED = {"llama": 7, "qwen2": 7, "qwen3": 11, "mistral with a sliding window": 7}
+# in each of two layers two norms, an MLP and attention, and one norm at the end; Qwen 3 has two more norms a layer
+N_PATCHED = {"llama": 9, "qwen2": 9, "qwen3": 13, "mistral with a sliding window": 9}
 
 
 def n_bytes_kept(model: torch.nn.Module) -> int:
@@ -55,15 +55,53 @@ def test_logits_and_gradients_are_those_of_transformers(name: str, is_trained: b
             torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-3)
 
 
-def test_in_16_bits_the_logits_and_gradients_are_the_same_to_the_bit() -> None:
+def test_in_16_bits_a_gate_is_the_same_to_the_bit() -> None:
     models = tiny_model().bfloat16(), tiny_model().bfloat16()
     make_layers_lean(models[1])
-    logits = [model(TOKENS).logits for model in models]
-    assert torch.equal(*logits)
-    for one in logits:
+    gates = [model.model.layers[0].mlp for model in models]
+    hidden = torch.randn(2, 12, 32, generator=torch.Generator().manual_seed(3)).bfloat16()
+    answers = [gate(hidden) for gate in gates]
+    assert torch.equal(*answers)
+    for one in answers:
         one.square().mean().backward()
-    for one, other in zip(*(model.parameters() for model in models), strict=True):
+    for one, other in zip(*(gate.parameters() for gate in gates), strict=True):
         assert torch.equal(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_in_16_bits_a_frozen_norm_rounds_once(dtype: torch.dtype) -> None:
+    """Against its definition in float64: half a unit of the last place, and nearer than transformers'."""
+    norms = [tiny_model().model.norm.requires_grad_(False) for _ in range(2)]
+    for norm in norms:
+        torch.nn.init.normal_(norm.weight, mean=1.0, std=0.3, generator=torch.Generator().manual_seed(1))
+        norm.to(dtype)
+    usual, lean = norms
+    whole = torch.nn.Module()
+    whole.norm = lean
+    assert make_layers_lean(whole) == 1
+    generator = torch.Generator().manual_seed(2)
+    width = len(lean.weight)
+    values = (3 * torch.randn(64, width, generator=generator)).to(dtype)
+    wanted = torch.randn(64, width, generator=generator).to(dtype)
+
+    def run(forward, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x = x.clone().requires_grad_()
+        answer = forward(x)
+        answer.backward(wanted.to(answer.dtype))
+        assert answer.dtype == x.dtype
+        return answer.detach(), x.grad
+
+    def exact(x: torch.Tensor) -> torch.Tensor:
+        mean_square = x.square().mean(dim=-1, keepdim=True)
+        return x * torch.rsqrt(mean_square + lean.variance_epsilon) * lean.weight.double()
+
+    truth = run(exact, values.double())
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # as TRL trains
+        came = run(lean, values)
+    for true, ours, theirs in zip(truth, came, run(usual, values), strict=True):
+        unit = torch.finfo(dtype).eps * true.abs().clamp(min=0.01)
+        assert ((ours - true).abs() <= 0.52 * unit).all()
+        assert (ours - true).abs().mean() < 0.9 * (theirs - true).abs().mean()
 
 
 def test_frozen_or_not_a_model_is_scored_with_the_same_norms() -> None:
@@ -111,7 +149,7 @@ def test_a_gate_of_another_kind_is_left_alone() -> None:
     model = tiny_model()
     for layer in model.model.layers:
         layer.mlp.act_fn = torch.nn.GELU()
-    assert make_layers_lean(model) == 5  # the norms
+    assert make_layers_lean(model) == 7  # the norms and attention
 
 
 def test_every_family_is_tried_here() -> None:

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from stages.adapters.label_logps import ROWS_AT_ONCE, WORDS_AT_ONCE
-from stages.core.doctor import GIB, disk_bytes, judge_needs
+from stages.core.doctor import GIB, HEADROOM, disk_bytes, judge_needs
 from stages.core.model_shape import KNOWN_MODELS, ModelShape, shape_from_config
 from stages.core.needs import (
-    FRAGMENTATION,
+    GAPS,
     TILE_BYTES,
     Lengths,
     Machine,
@@ -80,14 +80,20 @@ def test_lora_and_forward_arithmetic_by_hand() -> None:
     assert shape.forward_flops(5, 1, context=3) == 5 * (84 + 48) + 40
 
 
-# Runs of the built-in model on the longest pairs of the sample, on one CPU thread: docs/training.md.
-LONGEST = SAMPLE._replace(longest_row=619, longest_labels=506)
+# Runs of the built-in model on the longest pairs of the sample: docs/training.md.
+LONGEST = SAMPLE._replace(longest_row=623, longest_labels=506)
 
 
-@pytest.mark.parametrize(("batch", "measured_gib"), [(2, 2.36), (4, 3.42), (8, 5.74)])
-def test_training_memory_is_at_most_a_fifth_above_measured_runs(batch: int, measured_gib: float) -> None:
+@pytest.mark.parametrize(
+    ("batch", "amd", "intel"), [(2, (2.44, 2.54), 2.41), (4, (4.07, 4.55), 3.71), (8, (5.14, 5.44), 5.9)]
+)
+def test_training_memory_is_about_that_of_the_largest_measured_run(
+    batch: int, amd: tuple[float, float], intel: float
+) -> None:
+    """Within what `doctor` wants to spare, or up to a fifth above; processors differ as much among themselves."""
+    largest = max(*amd, intel)
     predicted = training_bytes(plan(train_batch=batch), SMOLLM, LONGEST) / GIB
-    assert measured_gib < predicted < 1.2 * measured_gib
+    assert HEADROOM * largest < predicted < 1.2 * largest
 
 
 @pytest.mark.parametrize(("batch", "measured_gib"), [(1, 1.05), (2, 1.08), (4, 1.15), (8, 1.23)])
@@ -125,9 +131,7 @@ def test_a_gate_that_is_not_lean_takes_one_array_more_of_each_token_and_layer() 
     usual = training_bytes(on_gpu(), QWEN_7B, SAMPLE)
     more = training_bytes(on_gpu(), QWEN_7B._replace(has_lean_gate=False), SAMPLE) - usual
     n_tokens = 2 * SAMPLE.longest_row
-    assert more == pytest.approx(
-        FRAGMENTATION["cuda"] * n_tokens * QWEN_7B.n_layers * QWEN_7B.intermediate * 2
-    )
+    assert more == pytest.approx((1 + GAPS["cuda"]) * n_tokens * QWEN_7B.n_layers * QWEN_7B.intermediate * 2)
 
 
 def test_sharding_and_checkpointing_take_less() -> None:
