@@ -15,11 +15,13 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import add_fused_lm_head
 
 from stages import holdout, paths, reference, train
+from stages.adapters.lean_layers import make_layers_lean
 from stages.adapters.pair_trainer import PairTrainer
 from stages.adapters.shared_prefix import LARGEST_DIFFERENCE, add_shared_prefix
 from stages.core.margins import MarginRow
 from stages.core.rendered import RenderedPair
 from stages.io import read_jsonl, sha256_file
+from tests.adapters.test_lean_layers import N_PATCHED
 from tests.tiny_models import CONFIGS, made_up_pairs, tiny_model
 from tests.tiny_project import make_project
 
@@ -75,6 +77,54 @@ def test_in_bfloat16_shared_rows_differ_by_rounding_only(name: str, attention: s
         difference = (run(shared, pairs).float() - run(exact, pairs)).abs().max().item()
 
     assert 0 < difference < 2 * LARGEST_DIFFERENCE[torch.bfloat16]
+
+
+@pytest.mark.parametrize("name", N_PATCHED)
+def test_lean_layers_have_the_logits_and_gradients_of_transformers(name: str) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = False
+    models = [on_card(name, "sdpa", torch.float32) for _ in range(2)]
+    for model in models:
+        draw_frozen_norms(model)
+    assert make_layers_lean(models[1]) == N_PATCHED[name]
+    tokens = torch.arange(2, 26, device=models[0].device).view(2, 12)
+
+    logits = [model(tokens).logits for model in models]
+
+    torch.testing.assert_close(*logits, atol=1e-4, rtol=1e-4)
+    for one in logits:
+        one.square().mean().backward()
+    for (label, one), (_, other) in zip(*(model.named_parameters() for model in models), strict=True):
+        assert (one.grad is None) == (other.grad is None) == ("norm" in label), label
+        if one.grad is not None:
+            torch.testing.assert_close(other.grad, one.grad, atol=1e-5, rtol=1e-2)
+
+
+@pytest.mark.parametrize("name", N_PATCHED)
+def test_in_bfloat16_lean_layers_are_as_near_to_float32(name: str) -> None:
+    exact, usual, lean = (on_card(name, "sdpa", torch.float32) for _ in range(3))
+    for model in (exact, usual, lean):
+        draw_frozen_norms(model)
+    make_layers_lean(lean)
+    usual, lean = usual.bfloat16(), lean.bfloat16()
+    exact.load_state_dict(usual.state_dict())  # the same rounded weights
+    tokens = torch.arange(2, 26, device=exact.device).view(2, 12)
+
+    with torch.no_grad(), torch.autocast(tokens.device.type, dtype=torch.bfloat16):  # as TRL trains
+        logits = [model(tokens).logits for model in (usual, lean)]
+    assert logits[1].dtype == logits[0].dtype
+    with torch.no_grad():
+        truth = exact(tokens).logits
+    distances = [(one.float() - truth).abs().mean().item() for one in logits]
+    assert 0 < distances[1] < 1.2 * distances[0]
+
+
+def draw_frozen_norms(model: torch.nn.Module) -> None:
+    """Norms that scale, and learn nothing."""
+    for label, weight in model.named_parameters():
+        if "norm" in label:
+            generator = torch.Generator(weight.device).manual_seed(1)
+            torch.nn.init.normal_(weight, mean=1.0, std=0.3, generator=generator)
+            weight.requires_grad_(False)
 
 
 def make_cuda_project(folder: Path, **runtime: Any) -> Path:
