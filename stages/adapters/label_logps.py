@@ -61,7 +61,7 @@ def _score_rows(
     """
     n_rows = len(hidden)
     top, total = torch.full((n_rows,), -torch.inf), torch.zeros(n_rows)
-    label_logits = torch.empty(n_rows)
+    label_logits = torch.full((n_rows,), torch.nan)  # of a label that the head does not have
     mean_rows = torch.zeros_like(hidden) if with_mean else None
     for start in range(0, len(weight), WORDS_AT_ONCE):
         words = weight[start : start + WORDS_AT_ONCE]

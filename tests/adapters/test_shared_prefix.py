@@ -342,7 +342,14 @@ def test_a_frozen_head_scores_as_a_softmax_does(monkeypatch: pytest.MonkeyPatch)
     torch.testing.assert_close(scores.mean_logits, logits.mean(dim=1).detach())
     assert scores.is_top1.tolist() == (logits.argmax(dim=1) == labels).tolist()
     assert scores.is_top1[0]
-    assert label_logps(hidden, weight, labels, with_metrics=False).entropy is None
+    without = label_logps(hidden, weight, labels, with_metrics=False)
+    assert without.entropy is None
+    assert torch.equal(without.log_probs, scores.log_probs)  # the reference's and the policy's before a step
+
+
+def test_a_label_that_the_head_does_not_have_is_no_number() -> None:
+    scores = label_logps(torch.ones(2, 4), torch.ones(3, 4), torch.tensor([2, 3]), with_metrics=False)
+    assert scores.log_probs.isnan().tolist() == [False, True]
 
 
 def test_a_model_with_an_adapter_gives_trls_numbers_from_its_frozen_head() -> None:
