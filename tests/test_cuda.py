@@ -22,7 +22,7 @@ from stages.core.margins import MarginRow
 from stages.core.rendered import RenderedPair
 from stages.io import read_jsonl, sha256_file
 from tests.adapters.test_lean_layers import N_PATCHED
-from tests.tiny_models import CONFIGS, made_up_pairs, tiny_model
+from tests.tiny_models import CONFIGS, draw_norms, made_up_pairs, tiny_model
 from tests.tiny_project import make_project
 
 pytestmark = [
@@ -84,7 +84,7 @@ def test_lean_layers_have_the_logits_and_gradients_of_transformers(name: str) ->
     torch.backends.cuda.matmul.allow_tf32 = False
     models = [on_card(name, "sdpa", torch.float32) for _ in range(2)]
     for model in models:
-        draw_frozen_norms(model)
+        draw_norms(model)
     assert make_layers_lean(models[1]) == N_PATCHED[name]
     tokens = torch.arange(2, 26, device=models[0].device).view(2, 12)
 
@@ -103,7 +103,7 @@ def test_lean_layers_have_the_logits_and_gradients_of_transformers(name: str) ->
 def test_in_bfloat16_lean_layers_are_as_near_to_float32(name: str) -> None:
     exact, usual, lean = (on_card(name, "sdpa", torch.float32) for _ in range(3))
     for model in (exact, usual, lean):
-        draw_frozen_norms(model)
+        draw_norms(model)
     make_layers_lean(lean)
     usual, lean = usual.bfloat16(), lean.bfloat16()
     exact.load_state_dict(usual.state_dict())  # the same rounded weights
@@ -116,15 +116,6 @@ def test_in_bfloat16_lean_layers_are_as_near_to_float32(name: str) -> None:
         truth = exact(tokens).logits
     distances = [(one.float() - truth).abs().mean().item() for one in logits]
     assert 0 < distances[1] < 1.2 * distances[0]
-
-
-def draw_frozen_norms(model: torch.nn.Module) -> None:
-    """Norms that scale, and learn nothing."""
-    for label, weight in model.named_parameters():
-        if "norm" in label:
-            generator = torch.Generator(weight.device).manual_seed(1)
-            torch.nn.init.normal_(weight, mean=1.0, std=0.3, generator=generator)
-            weight.requires_grad_(False)
 
 
 def make_cuda_project(folder: Path, **runtime: Any) -> Path:

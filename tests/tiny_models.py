@@ -86,6 +86,15 @@ def tiny_model(
     return model.float().eval()
 
 
+def draw_norms(model: torch.nn.Module, *, is_learned: bool = False) -> None:
+    """Norms that scale: fresh ones are all 1, which would hide a forgotten weight."""
+    for label, weight in model.named_parameters():
+        if "norm" in label:
+            generator = torch.Generator(weight.device).manual_seed(1)
+            torch.nn.init.normal_(weight, mean=1.0, std=0.3, generator=generator)
+            weight.requires_grad_(is_learned)
+
+
 def write_tiny_base(folder: Path, *, seed: int = 0) -> Path:
     """A checkpoint folder as `base_model` writes it."""
     folder.mkdir(parents=True)

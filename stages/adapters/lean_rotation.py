@@ -5,6 +5,7 @@ five passes, and ten on the way back. Here the turned halves are added where the
 """
 
 import types
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,22 +23,24 @@ class _Rotate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(cos, sin)
-        rotated = x * cos
-        (first, second), (sin_first, sin_second) = _halves(x), _halves(sin)
-        rotated_first, rotated_second = _halves(rotated)
-        rotated_first.addcmul_(second, sin_first, value=-1)
-        rotated_second.addcmul_(first, sin_second)
-        return rotated
+        return _turn(x, cos, *_halves(sin), sign=1)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         cos, sin = ctx.saved_tensors
-        grad_x = grads[0] * cos
-        (first, second), (sin_first, sin_second) = _halves(grads[0]), _halves(sin)
-        grad_first, grad_second = _halves(grad_x)
-        grad_first.addcmul_(second, sin_second)
-        grad_second.addcmul_(first, sin_first, value=-1)
-        return grad_x, None, None
+        sin_first, sin_second = _halves(sin)
+        return _turn(grads[0], cos, sin_second, sin_first, sign=-1), None, None
+
+
+def _turn(
+    x: torch.Tensor, cos: torch.Tensor, sin_first: torch.Tensor, sin_second: torch.Tensor, *, sign: int
+) -> torch.Tensor:
+    """By halves: (first cos - sign second `sin_first`, second cos + sign first `sin_second`)."""
+    turned = x * cos
+    (first, second), (turned_first, turned_second) = _halves(x), _halves(turned)
+    turned_first.addcmul_(second, sin_first, value=-sign)
+    turned_second.addcmul_(first, sin_second, value=sign)
+    return turned
 
 
 def _halves(array: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -46,16 +49,17 @@ def _halves(array: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def rotate(
-    query: torch.Tensor, key: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, unsqueeze_dim: int = 1
+    query: torch.Tensor, key: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """transformers' `apply_rotary_pos_emb`: query and key (B, heads, T, width), cos and sin (B, T, width)."""
-    cos, sin = cos.unsqueeze(unsqueeze_dim), sin.unsqueeze(unsqueeze_dim)
+    cos, sin = cos[:, None], sin[:, None]
     return (
         _Rotate.apply(query, cos, sin),  # type: ignore[no-untyped-call]
         _Rotate.apply(key, cos, sin),  # type: ignore[no-untyped-call]
     )
 
 
+@cache
 def with_lean_rotation(forward: "Callable[..., Any]") -> "Callable[..., Any]":
     """The same function of transformers', a plain one, to which `apply_rotary_pos_emb` means `rotate`."""
     names = forward.__globals__ | {"apply_rotary_pos_emb": rotate}

@@ -35,12 +35,12 @@ class Packing(NamedTuple):
     lengths: list[int]
     query_lengths: list[int]  # of each call: the head, then trunk with chosen, and rejected, of each pair
     calls: list[Call]
-    key_lengths: list[int]  # of each call
     seen: torch.Tensor  # tokens that each call sees, one call after the other
 
     def keys_of_calls(self, row: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Those of the row's keys, or values, that each call sees."""
-        return torch.split(row.index_select(2, self.seen), self.key_lengths, dim=2)
+        lengths = [call.mask.shape[1] for call in self.calls]
+        return torch.split(row.index_select(2, self.seen), lengths, dim=2)
 
     def arguments(self) -> dict[str, Any]:
         """What a call needs; a mask of four dimensions, which nobody reads, stops transformers making one."""
@@ -62,8 +62,7 @@ def make_packing(lengths: list[int]) -> Packing:
         query_lengths += [n_trunk + n_chosen, n_rejected]
     parts = torch.split(torch.arange(sum(lengths)), lengths)
     seen = [parts[number] for call in calls for number in call.keys]
-    key_lengths = [call.mask.shape[1] for call in calls]
-    return Packing(lengths, query_lengths, calls, key_lengths, torch.cat(seen))
+    return Packing(lengths, query_lengths, calls, torch.cat(seen))
 
 
 def _causal(n_queries: int, n_keys: int) -> torch.Tensor:

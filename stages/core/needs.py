@@ -23,13 +23,13 @@ NF4_BYTES = (4 + 0.127) / 8
 KEPT_HIDDEN, KEPT_QUERY, KEPT_KEY, KEPT_INTERMEDIATE = 6.0, 4.0, 2.0, 3.0
 KEPT_HIDDEN_FULL_16_BITS = 10.0
 # The same of a LoRA layer on a CPU in float32 with a gate that is known (adapters/lora_layer.py and, where no
-# window slides over the row, adapters/packed_attention.py): counted on the built-in model.
+# window slides over the row, adapters/packed_attention.py): on the built-in model some 5,900 of a token.
 KEPT_LEAN = (2.0, 2.0, 2.0, 2.0)
 # Gaps between what is freed and what is asked for next, since batches differ in length, as a share of what is
 # kept. On a CPU a process keeps what it frees (adapters/freed_memory.py), and its heap is up to half gaps
 # while it is small: fitted to runs of the built-in model on AMD and Intel, whose gaps differ by a gigabyte.
 GAPS = {"cpu": 0.7, "cuda": 0.15}
-SMALL_HEAP_GAPS = {"cpu": 1.75e9, "cuda": 0.0}  # bytes; up to that there is as much of gaps as is kept
+SMALL_HEAP_GAPS, SMALL_HEAP_BYTES = 1.1, 1.9e9  # on a CPU: that share of what is kept, up to so much
 # A frozen float32 head on a CPU works on this many bytes of logits at a time (adapters/label_logps.py), and
 # keeps some rows of the hidden width a label: states, their softmax means, the gradient's direction.
 TILE_BYTES, ROWS_PER_LABEL = 4 * 2**21, 4
@@ -160,7 +160,8 @@ def training_bytes(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
 
 
 def _gap_bytes(plan: Plan, kept: float) -> float:
-    return max(GAPS[plan.device] * kept, min(kept, SMALL_HEAP_GAPS[plan.device]))
+    gaps = GAPS[plan.device] * kept
+    return gaps if plan.device == "cuda" else max(gaps, min(SMALL_HEAP_GAPS * kept, SMALL_HEAP_BYTES))
 
 
 def head_bytes(plan: Plan, shape: ModelShape, n_labels: float, *, is_tiled: bool) -> float:

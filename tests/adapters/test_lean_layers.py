@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from stages.adapters.lean_layers import make_layers_lean
 from stages.core.model_shape import shape_from_config
-from tests.tiny_models import CONFIGS, tiny_model
+from tests.tiny_models import CONFIGS, draw_norms, tiny_model
 
 TOKENS = torch.arange(2, 26).view(2, 12)
 # in each of two layers two norms, an MLP and attention, and one norm at the end; Qwen 3 has two more norms a layer
@@ -37,10 +37,7 @@ def n_bytes_kept(model: torch.nn.Module) -> int:
 def test_logits_and_gradients_are_those_of_transformers(name: str, is_trained: bool) -> None:
     plain, lean = tiny_model(name), tiny_model(name)
     for model in (plain, lean):
-        for label, weight in model.named_parameters():
-            if "norm" in label:
-                torch.nn.init.normal_(weight, mean=1.0, std=0.3, generator=torch.Generator().manual_seed(1))
-                weight.requires_grad_(is_trained)
+        draw_norms(model, is_learned=is_trained)
     assert make_layers_lean(lean) == N_PATCHED[name]
 
     expected, came = plain(TOKENS).logits, lean(TOKENS).logits
@@ -71,14 +68,11 @@ def test_in_16_bits_a_gate_is_the_same_to_the_bit() -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_in_16_bits_a_frozen_norm_rounds_once(dtype: torch.dtype) -> None:
     """Against its definition in float64: half a unit of the last place, and nearer than transformers'."""
-    norms = [tiny_model().model.norm.requires_grad_(False) for _ in range(2)]
-    for norm in norms:
-        torch.nn.init.normal_(norm.weight, mean=1.0, std=0.3, generator=torch.Generator().manual_seed(1))
-        norm.to(dtype)
-    usual, lean = norms
-    whole = torch.nn.Module()
-    whole.norm = lean
-    assert make_layers_lean(whole) == 1
+    models = [tiny_model().to(dtype) for _ in range(2)]
+    for model in models:
+        draw_norms(model)
+    assert make_layers_lean(models[1]) == N_PATCHED["llama"]
+    usual, lean = (model.model.norm for model in models)
     generator = torch.Generator().manual_seed(2)
     width = len(lean.weight)
     values = (3 * torch.randn(64, width, generator=generator)).to(dtype)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stages.adapters.label_logps import ROWS_AT_ONCE, WORDS_AT_ONCE
-from stages.core.doctor import GIB, HEADROOM, disk_bytes, judge_needs
+from stages.core.doctor import GIB, disk_bytes, judge_needs
 from stages.core.model_shape import KNOWN_MODELS, ModelShape, shape_from_config
 from stages.core.needs import (
     GAPS,
@@ -90,10 +90,10 @@ LONGEST = SAMPLE._replace(longest_row=623, longest_labels=506)
 def test_training_memory_is_about_that_of_the_largest_measured_run(
     batch: int, amd: tuple[float, float], intel: float
 ) -> None:
-    """Within what `doctor` wants to spare, or up to a fifth above; processors differ as much among themselves."""
+    """At most a fifth above it; processors differ as much among themselves."""
     largest = max(*amd, intel)
     predicted = training_bytes(plan(train_batch=batch), SMOLLM, LONGEST) / GIB
-    assert HEADROOM * largest < predicted < 1.2 * largest
+    assert largest < predicted < 1.2 * largest
 
 
 @pytest.mark.parametrize(("batch", "measured_gib"), [(1, 1.05), (2, 1.08), (4, 1.15), (8, 1.23)])
