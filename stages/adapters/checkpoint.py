@@ -83,7 +83,8 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
 
         if not (policy / ADAPTER_WEIGHTS).is_file():  # PEFT would open a pickle in its place
             raise ModelError(f"{policy / ADAPTER_WEIGHTS}: no such file; run `dvc repro train`")
-        with reading_checkpoint(f"{policy}: the adapter cannot be loaded"), warnings.catch_warnings():
+        what, way_out = f"{policy}: the adapter cannot be loaded", "run `dvc repro train`"
+        with reading_checkpoint(what, way_out), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Found missing adapter keys")  # refused below
             model = PeftModel.from_pretrained(model, str(policy), local_files_only=True)
         _refuse_partial_adapter(model, policy)
@@ -104,7 +105,9 @@ def for_short_texts(runtime: RuntimeParams, *, stage: str) -> RuntimeParams:
 
 
 @contextmanager
-def reading_checkpoint(what: str) -> Iterator[None]:
+def reading_checkpoint(
+    what: str, way_out: str = "take a complete checkpoint of one source"
+) -> Iterator[None]:
     """Whatever a library raises over somebody's files is a ModelError that says `what`; no memory is not.
 
     The libraries raise what comes: TypeError, AttributeError and, out of Rust, a bare Exception.
@@ -116,9 +119,7 @@ def reading_checkpoint(what: str) -> Iterator[None]:
     except Exception as error:
         if in_words(error) is not None or type(error).__name__ == "OutOfMemoryError":
             raise
-        raise ModelError(
-            f"{what} ({_first_line(error)}); take a complete checkpoint of one source"
-        ) from error
+        raise ModelError(f"{what} ({_first_line(error)}); {way_out}") from error
 
 
 def _refuse_drawn_weights(folder: Path, missing: Sequence[str]) -> None:
@@ -141,7 +142,7 @@ def _refuse_partial_adapter(model: Any, policy: Path) -> None:
     if differing:
         raise ModelError(
             f"{policy / ADAPTER_WEIGHTS}: {len(differing)} tensors are not those that {ADAPTER_CONFIG} asks "
-            f"for ({differing[0]}, {'missing' if differing[0] in wanted else 'not asked for'}, ...); "
+            f"for ({differing[0]!r}, {'missing' if differing[0] in wanted else 'not asked for'}, ...); "
             "run `dvc repro train`"
         )
 

@@ -536,8 +536,8 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
     [
         (lambda weights, name: weights.pop(name), "1 tensors are not those .*missing"),
         (
-            lambda weights, name: weights.update(more=weights[name].clone()),
-            r"1 tensors .*\(more, not asked for",
+            lambda weights, name: weights.update({"more\u2028": weights[name].clone()}),
+            r"1 tensors .*\('more\\u2028', not asked for",
         ),
     ],
     ids=["one is missing", "one too many"],
@@ -554,6 +554,19 @@ def test_an_adapter_of_other_tensors_is_refused(change: Any, says: str, tmp_path
     change(weights, sorted(weights)[0])
     save_file(weights, policy / "adapter_model.safetensors")
     with pytest.raises(ModelError, match=says):
+        load_model(base, policy, RUNTIME)
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json"])
+@pytest.mark.parametrize("content", ["", "[1]", "größe"])
+def test_an_adapter_that_is_none_is_refused_with_the_way_to_a_new_one(
+    name: str, content: str, tmp_path: Path
+) -> None:
+    base, policy = write_tiny_base(tmp_path / "base"), tmp_path / "policy"
+    get_peft_model(load_model(base, None, RUNTIME), lora_config(settings())).save_pretrained(policy)
+    write_json(policy / "manifest.json", {"method": "lora", "base_sha256": base_sha256(base)})
+    (policy / name).write_text(content)
+    with pytest.raises(ModelError, match=r"policy: the adapter cannot be loaded .*; run `dvc repro train`"):
         load_model(base, policy, RUNTIME)
 
 
