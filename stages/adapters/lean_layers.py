@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from stages.adapters.freed_memory import empty_with_room
 from stages.adapters.lean_rotation import with_lean_rotation
 from stages.adapters.lora_layer import Source
 from stages.adapters.lora_product import whole_layer
@@ -46,7 +47,8 @@ class _RmsNorm(torch.autograd.Function):
         scale = mean_square.add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight, scale)
         ctx.mark_non_differentiable(scale)
-        return (x * scale).mul_(weight), scale
+        normed = empty_with_room(x)  # which passes by, as a rule: a `Source` is kept in its place
+        return torch.mul(x, scale, out=normed).mul_(weight), scale
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
