@@ -1,5 +1,8 @@
 """Products by oneDNN against PyTorch's own."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import torch
 
 from stages.adapters import onednn
 from stages.adapters.onednn import is_intels, is_plain_product, multiply, use_onednn
+from stages.shell import ENVIRONMENT
 from tests.tiny_models import CONFIGS, tiny_model
 
 TOKENS = torch.arange(2, 26).view(2, 12)
@@ -152,3 +156,33 @@ def test_only_a_dense_layer_as_pytorch_or_we_wrote_it_is_a_plain_product(is_patc
         assert not is_plain_product(layer, x)
     layer.forward = lambda rows: rows  # as a library that wraps layers does
     assert not is_plain_product(layer, x)
+
+
+GROWTH = """
+import torch
+from stages.adapters import onednn
+
+onednn.IS_FASTER = True
+weight = torch.ones(512, 256)
+for length in range(100, 500):
+    onednn.multiply(torch.ones(length, 256), weight)
+    if length in {250, 499}:
+        lines = open("/proc/self/status")
+        print(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+"""
+
+
+def growth_mib(environment: dict[str, str]) -> float:
+    """Resident memory that 250 more lengths of a batch cost, after 150 others."""
+    names = {name for name in ENVIRONMENT if "CACHE_CAPACITY" in name}
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    ran = subprocess.run(
+        [sys.executable, "-c", GROWTH], env=kept | environment, capture_output=True, text=True, check=True
+    )
+    first, last = map(int, ran.stdout.split())
+    return (last - first) / 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_grows_less_with_each_new_length_than_by_default() -> None:
+    assert growth_mib(ENVIRONMENT) < growth_mib({}) / 2
