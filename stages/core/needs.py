@@ -26,10 +26,9 @@ KEPT_HIDDEN_FULL_16_BITS = 10.0
 # window slides over the row, adapters/packed_attention.py): on the built-in model some 5,900 of a token.
 KEPT_LEAN = (2.0, 2.0, 2.0, 2.0)
 # Gaps between what is freed and what is asked for next, since batches differ in length, as a share of what is
-# kept. On a CPU a process keeps what it frees (adapters/freed_memory.py), and its heap is up to half gaps
-# while it is small: fitted to runs of the built-in model on AMD and Intel, whose gaps differ by a gigabyte.
-GAPS = {"cpu": 0.7, "cuda": 0.15}
-SMALL_HEAP_GAPS, SMALL_HEAP_BYTES = 1.1, 1.9e9  # on a CPU: that share of what is kept, up to so much
+# kept. On a CPU a process keeps what it frees (adapters/freed_memory.py): runs of the built-in model on Intel
+# leave up to a tenth of it by MKL and up to half by oneDNN, the way that other makers' processors multiply.
+GAPS = {"cpu": 0.5, "cuda": 0.15}
 # A frozen float32 head on a CPU works on this many bytes of logits at a time (adapters/label_logps.py), and
 # keeps some rows of the hidden width a label: states, their softmax means, the gradient's direction.
 TILE_BYTES, ROWS_PER_LABEL = 4 * 2**21, 4
@@ -156,12 +155,7 @@ def training_bytes(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
         kept = tokens * (shape.n_layers * shape.hidden * plan.element_bytes + layer)
     is_tiled = _is_head_tiled(plan) and plan.method != "full"
     head = head_bytes(plan, shape, plan.train_batch * lengths.longest_labels, is_tiled=is_tiled)
-    return BASE_BYTES[plan.device] + _state_bytes(plan, shape) + kept + _gap_bytes(plan, kept) + head
-
-
-def _gap_bytes(plan: Plan, kept: float) -> float:
-    gaps = GAPS[plan.device] * kept
-    return gaps if plan.device == "cuda" else max(gaps, min(SMALL_HEAP_GAPS * kept, SMALL_HEAP_BYTES))
+    return BASE_BYTES[plan.device] + _state_bytes(plan, shape) + (1 + GAPS[plan.device]) * kept + head
 
 
 def head_bytes(plan: Plan, shape: ModelShape, n_labels: float, *, is_tiled: bool) -> float:

@@ -84,14 +84,12 @@ def test_lora_and_forward_arithmetic_by_hand() -> None:
 LONGEST = SAMPLE._replace(longest_row=623, longest_labels=506)
 
 
-@pytest.mark.parametrize(
-    ("batch", "amd", "intel"), [(2, (2.44, 2.54), 2.41), (4, (4.07, 4.55), 3.71), (8, (5.14, 5.44), 5.9)]
-)
+@pytest.mark.parametrize(("batch", "mkl", "onednn"), [(2, 2.05, 2.42), (4, 2.95, 3.28), (8, 4.61, 5.42)])
 def test_training_memory_is_about_that_of_the_largest_measured_run(
-    batch: int, amd: tuple[float, float], intel: float
+    batch: int, mkl: float, onednn: float
 ) -> None:
-    """At most a fifth above it; processors differ as much among themselves."""
-    largest = max(*amd, intel)
+    """At most a fifth above it; the two ways to multiply differ as much."""
+    largest = max(mkl, onednn)
     predicted = training_bytes(plan(train_batch=batch), SMOLLM, LONGEST) / GIB
     assert largest < predicted < 1.2 * largest
 
@@ -149,7 +147,7 @@ def test_what_fits_has_no_finding() -> None:
 
 
 def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
-    small = TWO_CORES._replace(memory_bytes=4 * GIB)
+    small = TWO_CORES._replace(memory_bytes=3 * GIB)
     (finding,) = judge_needs(plan(train_batch=8, score_batch=1), SMOLLM, SAMPLE, small)
     assert finding.place == "train"
     assert "set train.per_device_train_batch_size 2 and train.gradient_accumulation_steps" in finding.way_out
