@@ -135,7 +135,7 @@ def measure(
     order = epoch_order(
         [pair.pair_id for pair in some],
         [pair.n_row_tokens for pair in some],
-        batch_size=size,
+        n_per_step=size,
         seed=train.seed,
         epoch=0,
     )

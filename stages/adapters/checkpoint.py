@@ -162,7 +162,11 @@ def _check_vocabulary(tokenizer: "PreTrainedTokenizerBase", folder: Path, where:
 
 
 def use_threads(runtime: RuntimeParams) -> None:
-    """Fix the device and the thread count: sums over another number of threads may differ in the last bit."""
+    """Fix the device and the thread count: sums over another number of threads may differ in the last bit.
+
+    Processes that train together on the CPUs of one machine share the threads: with more of them than cores
+    they would wait for each other at every product.
+    """
     import torch
 
     if runtime.device == "cuda" and not torch.cuda.is_available():
@@ -171,8 +175,10 @@ def use_threads(runtime: RuntimeParams) -> None:
         )
     if runtime.device == "cuda":  # of several processes each has its own card
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    if torch.get_num_threads() != runtime.n_threads:
-        torch.set_num_threads(runtime.n_threads)
+    here = os.environ.get("LOCAL_WORLD_SIZE", "1")  # torchrun's word
+    n_threads = max(1, runtime.n_threads // int(here)) if runtime.device == "cpu" else runtime.n_threads
+    if torch.get_num_threads() != n_threads:
+        torch.set_num_threads(n_threads)
 
 
 def base_sha256(base: Path) -> str:

@@ -54,13 +54,19 @@ def before_sharding() -> Iterator[None]:
         trl_utils.maybe_gather_lm_head_ctx = gather_head
 
 
+def pairs_per_step(args: Any) -> int:
+    """Pairs of one optimizer step by transformers' `TrainingArguments`, over all batches and processes."""
+    n_pairs: int = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+    return n_pairs
+
+
 class PairSampler(torch.utils.data.Sampler[int]):
     """Yields `epoch_order`; Accelerate tells it the epoch, also after a resume."""
 
-    def __init__(self, pairs: Sequence[ReferenceRow], *, batch_size: int, seed: int) -> None:
+    def __init__(self, pairs: Sequence[ReferenceRow], *, n_per_step: int, seed: int) -> None:
         self.names = [pair.pair_id for pair in pairs]
         self.lengths = [RenderedPair(*pair[:4]).n_row_tokens for pair in pairs]
-        self.batch_size = batch_size
+        self.n_per_step = n_per_step
         self.seed = seed
         self.epoch = 0
 
@@ -74,7 +80,7 @@ class PairSampler(torch.utils.data.Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         return iter(
             epoch_order(
-                self.names, self.lengths, batch_size=self.batch_size, seed=self.seed, epoch=self.epoch
+                self.names, self.lengths, n_per_step=self.n_per_step, seed=self.seed, epoch=self.epoch
             )
         )
 
@@ -133,8 +139,7 @@ class PairTrainer(DPOTrainer):
         return dataset  # they come from the `reference` stage, matched token by token
 
     def _get_train_sampler(self, *_args: Any, **_kwargs: Any) -> PairSampler:
-        batch_size = self.args.per_device_train_batch_size
-        return PairSampler(self.pairs, batch_size=batch_size, seed=self.args.seed)
+        return PairSampler(self.pairs, n_per_step=pairs_per_step(self.args), seed=self.args.seed)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """TRL's loss; RuntimeCheckError naming the batch's pairs where it is not finite, or explodes."""

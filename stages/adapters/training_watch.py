@@ -9,6 +9,7 @@ from accelerate import PartialState
 from transformers import TrainerCallback
 
 from stages.adapters.checkpoints import seal_checkpoint
+from stages.adapters.pair_trainer import pairs_per_step
 from stages.core.batching import n_repeated_pairs
 from stages.core.reference import ReferenceRow
 from stages.core.training_watch import chosen_drops, collapsed
@@ -57,8 +58,7 @@ class Watch(TrainerCallback):
         ):
             return
         self.last = now
-        per_step = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-        pairs_per_second = n_steps * per_step / (now - self.start)
+        pairs_per_second = n_steps * pairs_per_step(args) / (now - self.start)
         left = (state.max_steps - state.global_step) * (now - self.start) / n_steps
         say(
             f"train: step {state.global_step}/{state.max_steps}, loss {logs['loss']:.4f}, "

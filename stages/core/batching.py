@@ -4,28 +4,29 @@ from collections.abc import Sequence
 
 from stages.core.hashing import digest
 
-BATCHES_PER_WINDOW = 16  # lengths are sorted within a window, so batches still differ from epoch to epoch
+STEPS_PER_WINDOW = 16  # lengths are sorted within a window, so steps still differ from epoch to epoch
 
 
 def epoch_order(
-    names: Sequence[str], lengths: Sequence[int], *, batch_size: int, seed: int, epoch: int
+    names: Sequence[str], lengths: Sequence[int], *, n_per_step: int, seed: int, epoch: int
 ) -> list[int]:
-    """A permutation of all indices whose consecutive `batch_size` chunks have similar lengths.
+    """A permutation of all indices whose chunks of `n_per_step` have similar lengths, longest first.
 
-    Shuffle by hash, sort by length inside windows of `BATCHES_PER_WINDOW` batches, then shuffle the
-    batches. The last, possibly short, batch stays last. Depends on names, lengths, seed and epoch only.
+    Shuffle by hash, sort by length inside windows of `STEPS_PER_WINDOW` steps, then shuffle the steps.
+    The last, possibly short, step stays last. Depends on the arguments only: however a step is cut into
+    batches, by memory or over processes, it learns from the same pairs.
     """
     salt = f"{seed}/{epoch}"
     shuffled = sorted(range(len(names)), key=lambda index: digest(salt, names[index]))
-    window = batch_size * BATCHES_PER_WINDOW
-    batches = []
+    window = n_per_step * STEPS_PER_WINDOW
+    steps = []
     for start in range(0, len(shuffled), window):
         ordered = sorted(shuffled[start : start + window], key=lambda index: -lengths[index])
-        batches += [ordered[first : first + batch_size] for first in range(0, len(ordered), batch_size)]
-    whole = [batch for batch in batches if len(batch) == batch_size]
-    short = [batch for batch in batches if len(batch) < batch_size]
-    whole.sort(key=lambda batch: digest(salt, "batch", names[batch[0]]))
-    return [index for batch in whole + short for index in batch]
+        steps += [ordered[first : first + n_per_step] for first in range(0, len(ordered), n_per_step)]
+    whole = [step for step in steps if len(step) == n_per_step]
+    short = [step for step in steps if len(step) < n_per_step]
+    whole.sort(key=lambda step: digest(salt, "batch", names[step[0]]))
+    return [index for step in whole + short for index in step]
 
 
 def n_repeated_pairs(n_pairs: int, *, batch_size: int, n_processes: int) -> int:

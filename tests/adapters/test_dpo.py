@@ -21,7 +21,7 @@ from trl import DPOConfig, DPOTrainer
 from trl.trainer import dpo_trainer
 from trl.trainer.utils import add_fused_lm_head
 
-from stages.adapters.checkpoint import base_sha256, load_model, load_tokenizer
+from stages.adapters.checkpoint import base_sha256, load_model, load_tokenizer, use_threads
 from stages.adapters.checkpoints import (
     COMPLETE,
     checkpoint_folder,
@@ -327,6 +327,21 @@ def test_a_tokenizer_without_padding_pads_with_its_end_and_without_an_end_is_ref
         load_tokenizer(base)
 
 
+def test_a_step_cut_into_smaller_batches_is_the_same_run(rows: list[ReferenceRow], tmp_path: Path) -> None:
+    # what the doctor says where memory is short, and what several processes do with one step
+    curves = []
+    for size, n_batches in ((4, 1), (2, 2), (1, 4)):
+        train = settings(per_device_train_batch_size=size, gradient_accumulation_steps=n_batches)
+        trainer = trainer_in(tmp_path / str(size), rows, train)
+        train_policy(trainer, resume_from=None)
+        curves.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+
+    assert len(curves[0]) == 4
+    assert curves[0][-1] < curves[0][0] - 0.01  # it learns: equal curves of nothing would show nothing
+    assert curves[1] == pytest.approx(curves[0], abs=1e-4)
+    assert curves[2] == pytest.approx(curves[0], abs=1e-4)
+
+
 class Killed(Exception):  # noqa: N818 - an event, not a mistake
     pass
 
@@ -441,6 +456,19 @@ def test_a_full_disk_is_named_and_loses_nothing(
     with checkpoint_folder("k") as folder:
         assert last_whole_checkpoint(folder) is None
         train_policy(trainer_in(folder, rows, train), resume_from=None)
+
+
+@pytest.mark.parametrize(("n_processes", "n_threads"), [(1, 4), (2, 2), (8, 1)])
+def test_processes_on_one_machines_cpus_share_its_threads(
+    n_processes: int, n_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(n_processes))
+    usual = torch.get_num_threads()
+    try:
+        use_threads(RUNTIME.model_copy(update={"n_threads": 4}))
+        assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(usual)
 
 
 def test_the_run_key_depends_on_what_determines_the_run(tmp_path: Path) -> None:

@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 from stages.core.batching import epoch_order
 
 
-def order(n: int = 64, *, batch_size: int = 4, seed: int = 1, epoch: int = 0) -> list[int]:
+def order(n: int = 64, *, n_per_step: int = 4, seed: int = 1, epoch: int = 0) -> list[int]:
     lengths = [(7 * index) % 50 for index in range(n)]
     return epoch_order(
-        [f"p{index}" for index in range(n)], lengths, batch_size=batch_size, seed=seed, epoch=epoch
+        [f"p{index}" for index in range(n)], lengths, n_per_step=n_per_step, seed=seed, epoch=epoch
     )
 
 
-@given(n=st.integers(0, 90), batch_size=st.integers(1, 9), epoch=st.integers(0, 3))
-def test_every_pair_is_read_once_an_epoch(n: int, batch_size: int, epoch: int) -> None:
-    assert sorted(order(n, batch_size=batch_size, epoch=epoch)) == list(range(n))
+@given(n=st.integers(0, 90), n_per_step=st.integers(1, 9), epoch=st.integers(0, 3))
+def test_every_pair_is_read_once_an_epoch(n: int, n_per_step: int, epoch: int) -> None:
+    assert sorted(order(n, n_per_step=n_per_step, epoch=epoch)) == list(range(n))
 
 
 def test_equal_arguments_give_equal_orders() -> None:
@@ -45,6 +45,6 @@ def test_batches_are_not_read_from_long_to_short() -> None:
 def test_only_the_last_batch_may_be_short() -> None:
     # 10 pairs in batches of 4: the two left over come last
     lengths = [9, 1, 8, 2, 7, 3, 6, 4, 5, 0]
-    indices = epoch_order([str(i) for i in range(10)], lengths, batch_size=4, seed=0, epoch=0)
+    indices = epoch_order([str(i) for i in range(10)], lengths, n_per_step=4, seed=0, epoch=0)
 
     assert sorted(lengths[i] for i in indices[-2:]) == [0, 1]
