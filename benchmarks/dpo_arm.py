@@ -221,7 +221,9 @@ def pause_between_steps(trainer: "DPOTrainer", clock: Clock) -> None:
     """Report every optimizer step as a block and wait for the parent's word before the next."""
     from transformers import TrainerCallback
 
-    n_pairs = trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps
+    from stages.adapters.pair_trainer import pairs_per_step
+
+    n_pairs = pairs_per_step(trainer.args)
 
     class Pause(TrainerCallback):
         def on_train_begin(self, *_args: Any, **_kwargs: Any) -> None:

@@ -173,10 +173,11 @@ def use_threads(runtime: RuntimeParams) -> None:
         raise ModelError(
             "runtime.device is cuda, but no CUDA device is here; set cpu (`bluepencil size default`)"
         )
+    n_threads = runtime.n_threads
     if runtime.device == "cuda":  # of several processes each has its own card
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    here = os.environ.get("LOCAL_WORLD_SIZE", "1")  # torchrun's word
-    n_threads = max(1, runtime.n_threads // int(here)) if runtime.device == "cpu" else runtime.n_threads
+    else:
+        n_threads = max(1, n_threads // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # torchrun's word
     if torch.get_num_threads() != n_threads:
         torch.set_num_threads(n_threads)
 

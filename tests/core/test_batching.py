@@ -26,7 +26,7 @@ def test_epochs_and_seeds_differ() -> None:
     assert len({tuple(order(epoch=epoch)) for epoch in range(3)} | {tuple(order(seed=2))}) == 4
 
 
-def test_batches_hold_similar_lengths() -> None:
+def test_steps_hold_similar_lengths() -> None:
     lengths = [(7 * index) % 50 for index in range(64)]
     batches = [order()[start : start + 4] for start in range(0, 64, 4)]
     spreads = [max(lengths[i] for i in batch) - min(lengths[i] for i in batch) for batch in batches]
@@ -34,7 +34,7 @@ def test_batches_hold_similar_lengths() -> None:
     assert max(spreads) <= 5  # of 49 in all
 
 
-def test_batches_are_not_read_from_long_to_short() -> None:
+def test_steps_are_not_read_from_long_to_short() -> None:
     lengths = [(7 * index) % 50 for index in range(64)]
     heads = [lengths[order()[start]] for start in range(0, 64, 4)]
 
@@ -42,8 +42,8 @@ def test_batches_are_not_read_from_long_to_short() -> None:
     assert heads != sorted(heads)
 
 
-def test_only_the_last_batch_may_be_short() -> None:
-    # 10 pairs in batches of 4: the two left over come last
+def test_only_the_last_step_may_be_short() -> None:
+    # 10 pairs in steps of 4: the two left over come last
     lengths = [9, 1, 8, 2, 7, 3, 6, 4, 5, 0]
     indices = epoch_order([str(i) for i in range(10)], lengths, n_per_step=4, seed=0, epoch=0)
 
