@@ -46,7 +46,7 @@ calibrate: venv ## coverage and false-pass rates on thousands of simulated model
 torture: venv ## kill, starve and confuse every stage of a tiny pipeline; each time the next repro must heal it
 	@command -v faketime >/dev/null || { apt-get update -qq && apt-get install -y -qq faketime; } >/dev/null 2>&1 \
 	|| echo "faketime is not here: the case with another clock will not run"
-	$(BIN)/python -m tests.torture
+	$(BIN)/python -m tests.support.torture
 
 check: venv ## lint, types, layers
 	$(BIN)/ruff check .
@@ -71,7 +71,7 @@ venv: .venv/installed
 	touch $@
 
 licences: venv ## rewrite docs/licences.md from what is installed
-	$(BIN)/python -m tests.licences
+	$(BIN)/python -m tests.support.licences
 
 lock: ## rewrite requirements.lock from what is installed
 	$(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed 's/+cpu$$//' > requirements.lock.new

@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmarks.calibrate_capability import replace_table
-from stages.core.clusters import clustered_wilson
-from stages.core.evidence import AccuracyEvidence
-from stages.core.facts import DataFacts
-from stages.core.findings import ShareLimits, State
-from stages.core.gate import judge_accuracy
-from stages.core.intervals import wilson_interval
-from stages.io import read_text, write_json, write_text
-from stages.limits import exact_share_limits
-from stages.params import load_params
-from stages.progress import track
+from stages.decision.data_facts import DataFacts
+from stages.decision.evidence import AccuracyEvidence
+from stages.decision.findings import ShareLimits, State
+from stages.decision.judge import judge_accuracy
+from stages.decision.limits import exact_share_limits
+from stages.files.io import read_text, write_json, write_text
+from stages.measures.intervals import clustered_wilson, wilson_interval
+from stages.run.params import load_params
+from stages.run.progress import track
 
 N_SETS = 2000
 RESULTS = Path("benchmarks/results/calibrate_accuracy.json")

@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from stages.core.capability import lower_bound, measure_drop
-from stages.core.evidence import CapabilityEvidence
-from stages.core.facts import DataFacts
-from stages.core.findings import DropLimits, State
-from stages.core.gate import judge_capability
-from stages.io import read_text, write_json, write_text
-from stages.params import exact, load_params
-from stages.progress import track
+from stages.decision.data_facts import DataFacts
+from stages.decision.evidence import CapabilityEvidence
+from stages.decision.findings import DropLimits, State
+from stages.decision.judge import judge_capability
+from stages.files.io import read_text, write_json, write_text
+from stages.measures.capability import lower_bound
+from stages.measures.paired import measure_drop
+from stages.run.params import exact, load_params
+from stages.run.progress import track
 
 N_MODELS = 2000
 RESULTS = Path("benchmarks/results/calibrate_capability.json")

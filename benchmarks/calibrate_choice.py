@@ -13,9 +13,9 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.calibrate_capability import replace_table
-from stages.core.variants import interval_after_choosing
-from stages.io import read_text, write_json, write_text
-from stages.progress import track
+from stages.files.io import read_text, write_json, write_text
+from stages.run.progress import track
+from stages.variants.variants import interval_after_choosing
 
 N_STUDIES = 4000
 N_PAIRS = 300

@@ -171,7 +171,7 @@ def _lock(folder: Path, outs: dict[str, str]) -> str:
         cached.parent.mkdir(parents=True, exist_ok=True)
         cached.write_text(text, encoding="utf-8")
         stage = path.split("/")[1] + ("" if "holdout" in path else f"@{Path(path).stem}")
-        code = [f"stages/core/m{n}.py" for n in range(40)]
+        code = [f"stages/measures/m{n}.py" for n in range(40)]
         deps = [{"path": name, "hash": "md5", "md5": "0" * 32, "size": 9} for name in code]
         stages[stage] = {
             "cmd": f"python -m stages.{stage}", "deps": deps,

@@ -25,15 +25,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from benchmarks.dpo_arms import Arm, alternate, total_seconds
-from stages import paths
-from stages.core.batching import epoch_order
-from stages.core.pairs import PreferencePair
-from stages.core.rendered import RenderedPair
 from stages.errors import RuntimeCheckError
-from stages.io import read_jsonl, write_json
-from stages.params import Params, load_params
-from stages.progress import say
-from stages.shell import run_stage
+from stages.files.io import read_jsonl, write_json
+from stages.files.pairs import PreferencePair
+from stages.model.rendered import RenderedPair
+from stages.run import paths
+from stages.run.params import Params, load_params
+from stages.run.progress import say
+from stages.run.shell import run_stage
+from stages.training.batching import epoch_order
 
 RESULTS = Path("benchmarks/results/dpo.json")
 N_PAIRS = 64
@@ -95,8 +95,8 @@ def main() -> None:
 
 def read_pairs(params: Params, file: str | None) -> list[RenderedPair]:
     """The named file, or pairs spread evenly over the sample corpus, as token ids."""
-    from stages.adapters.checkpoint import load_tokenizer
-    from stages.adapters.rendering import render_pairs
+    from stages.model.checkpoint import load_tokenizer
+    from stages.model.rendering import render_pairs
 
     texts = read_jsonl(Path(file or "data/sample/pairs.jsonl"), PairText)
     rows = [

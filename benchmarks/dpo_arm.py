@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
-from stages.core.reference import ReferenceRow
-from stages.core.rendered import RenderedPair, similar_length_batches
-from stages.io import read_json
-from stages.params import RuntimeParams, TrainParams
-from stages.shell import run_stage
+from stages.files.io import read_json
+from stages.logprobs.reference import ReferenceRow
+from stages.model.rendered import RenderedPair, similar_length_batches
+from stages.run.params import RuntimeParams, TrainParams
+from stages.run.shell import run_stage
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Spec(NamedTuple):
     """What one arm does. `flags` are DPOConfig's, over TRL's own defaults; they do not concern `ours`.
 
-    `keeps_memory`: does stock TRL, too, have its process reuse what it frees (adapters/freed_memory.py)?
+    `keeps_memory`: does stock TRL, too, have its process reuse what it frees (model/freed_memory.py)?
     """
 
     kind: Literal["reference", "ours", "trl"]
@@ -77,7 +77,7 @@ def main() -> None:
     os.dup2(2, 1)  # what libraries print must not reach the parent's ear
     clock = Clock(channel)
     spec = Spec(**read_json(Path(sys.argv[1])))
-    import stages.adapters.dpo  # noqa: F401 - what importing alone takes of memory
+    import stages.training.dpo  # noqa: F401 - what importing alone takes of memory
 
     imported = peak_bytes()
     losses: list[float] = []
@@ -95,8 +95,8 @@ def main() -> None:
 
 def score(spec: Spec, clock: Clock | None) -> list[ReferenceRow]:
     """The reference of all pairs; with a clock a step's worth of pairs is a block."""
-    from stages.adapters.checkpoint import load_model, load_tokenizer
-    from stages.adapters.scoring import prepare_for_scoring, score_batch
+    from stages.logprobs.scoring import prepare_for_scoring, score_batch
+    from stages.model.checkpoint import load_model, load_tokenizer
 
     runtime, train = RuntimeParams(**spec.runtime), TrainParams(**spec.train)
     pairs = [RenderedPair(*values) for values in spec.pairs]
@@ -120,8 +120,8 @@ def score(spec: Spec, clock: Clock | None) -> list[ReferenceRow]:
 
 def ours(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
     """Check the first step, and be ready to train; the reference is another arm's, so not measured here."""
-    from stages.adapters import dpo
-    from stages.adapters.checkpoint import load_model, load_tokenizer
+    from stages.model.checkpoint import load_model, load_tokenizer
+    from stages.training import dpo
 
     runtime, train = RuntimeParams(**spec.runtime), TrainParams(**spec.train)
     rows = score(spec, None)
@@ -140,8 +140,8 @@ def stock(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
     """TRL's own trainer and loop, on the same token ids; its precomputation, if asked for, is one block."""
     from transformers import AutoModelForCausalLM, PrinterCallback
 
-    from stages.adapters.checkpoint import load_tokenizer, use_threads
-    from stages.adapters.freed_memory import keep_freed_memory
+    from stages.model.checkpoint import load_tokenizer, use_threads
+    from stages.model.freed_memory import keep_freed_memory
 
     runtime, train = RuntimeParams(**spec.runtime), TrainParams(**spec.train)
     pairs = [RenderedPair(*values) for values in spec.pairs]
@@ -175,7 +175,7 @@ def stock_trainer(
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
-    from stages.adapters.dpo import lora_config
+    from stages.training.dpo import lora_config
 
     columns = {name: [getattr(pair, name) for pair in pairs] for name in RenderedPair._fields[1:]}
     columns["length"] = [pair.n_longest_tokens for pair in pairs]  # for group_by_length
@@ -221,7 +221,7 @@ def pause_between_steps(trainer: "DPOTrainer", clock: Clock) -> None:
     """Report every optimizer step as a block and wait for the parent's word before the next."""
     from transformers import TrainerCallback
 
-    from stages.adapters.pair_trainer import pairs_per_step
+    from stages.training.pair_trainer import pairs_per_step
 
     n_pairs = pairs_per_step(trainer.args)
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from stages.core.rendered import RenderedPair
 from stages.errors import RuntimeCheckError
-from stages.io import write_json
-from stages.params import RuntimeParams, TrainParams
-from stages.progress import say
+from stages.files.io import write_json
+from stages.model.rendered import RenderedPair
+from stages.run.params import RuntimeParams, TrainParams
+from stages.run.progress import say
 
 
 class Block(NamedTuple):

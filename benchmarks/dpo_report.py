@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.dpo_arms import Arm, seconds_per_pair, total_seconds
-from stages.core.rendered import RenderedPair
-from stages.params import Params
+from stages.model.rendered import RenderedPair
+from stages.run.params import Params
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stages.core.rendered import RenderedPair
-from stages.params import Params
-from tests.tiny_models import made_up_pairs, write_tiny_base
+from stages.model.rendered import RenderedPair
+from stages.run.params import Params
+from tests.support.tiny_models import made_up_pairs, write_tiny_base
 
 
 def smoke_setting(params: Params, work: Path) -> tuple[Params, Path, list[RenderedPair]]:

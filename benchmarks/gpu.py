@@ -19,10 +19,10 @@ from typing import Any
 
 from benchmarks.dpo_report import LIBRARIES
 from stages.errors import ParamsError
-from stages.io import read_json, write_json
-from stages.params import Params, load_params
-from stages.progress import say
-from stages.shell import run_stage
+from stages.files.io import read_json, write_json
+from stages.run.params import Params, load_params
+from stages.run.progress import say
+from stages.run.shell import run_stage
 
 RESULTS = Path("benchmarks/results/gpu.json")
 

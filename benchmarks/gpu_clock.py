@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from stages.params import RuntimeParams
+from stages.run.params import RuntimeParams
 
 GIB = 2**30
 

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
-from stages.core.model_shape import ModelShape
-from stages.core.reference import ReferenceRow
-from stages.core.rendered import RenderedPair
-from stages.params import RuntimeParams
+from stages.logprobs.reference import ReferenceRow
+from stages.model.rendered import RenderedPair
+from stages.run.params import RuntimeParams
+from stages.sizing.shape import ModelShape
 
 HEAD = 128
 TINY = ModelShape(2, 256, 512, 256, 128, 1024, is_tied=False, has_lean_gate=True)

@@ -21,19 +21,19 @@ from benchmarks.gpu_models import (
     unscored_rows,
 )
 from benchmarks.gpu_training import EIGHT_BILLION, training
-from stages.adapters import dpo
-from stages.adapters.machine import measure_rates
-from stages.adapters.scoring import prepare_for_scoring, score_pairs
 from stages.cli.doctor import make_plan
 from stages.cli.pipeline import with_overrides
-from stages.core.model_shape import KNOWN_MODELS, ModelShape
-from stages.core.needs import Lengths, Machine, Plan, stage_needs
-from stages.core.reference import ReferenceRow
-from stages.core.rendered import RenderedPair, similar_length_batches
-from stages.io import read_text
-from stages.params import Params, RuntimeParams, TrainParams, parse_params
-from stages.progress import say
-from tests.tiny_models import tiny_tokenizer
+from stages.files.io import read_text
+from stages.logprobs.reference import ReferenceRow
+from stages.logprobs.scoring import prepare_for_scoring, score_pairs
+from stages.model.rendered import RenderedPair, similar_length_batches
+from stages.run.params import Params, RuntimeParams, TrainParams, parse_params
+from stages.run.progress import say
+from stages.sizing.estimates import Lengths, Machine, Plan, stage_needs
+from stages.sizing.machine import measure_rates
+from stages.sizing.shape import KNOWN_MODELS, ModelShape
+from stages.training import dpo
+from tests.support.tiny_models import tiny_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -149,7 +149,7 @@ def model_maker(shape: ModelShape, runtime: RuntimeParams, folder: Path) -> "Cal
     """Draws the model; where it is held in 4 bits it is stored first and loaded as the stages load it."""
     if runtime.quantization == "none":
         return lambda: random_model(shape, runtime)
-    from stages.adapters.checkpoint import load_model
+    from stages.model.checkpoint import load_model
 
     random_model(shape, runtime).save_pretrained(folder)
     gc.collect()
@@ -195,7 +195,7 @@ def mmlu(params: Params, is_tiny: bool) -> dict[str, Any]:
 
     from lm_eval.models.huggingface import HFLM
 
-    from stages.adapters.lm_eval import score_questions, wrap_model
+    from stages.inference.mmlu.lm_eval import score_questions, wrap_model
 
     runtime = on_this_device(params.runtime)
     shape = TINY if is_tiny else KNOWN_MODELS[EIGHT_BILLION]
@@ -236,7 +236,7 @@ def mmlu(params: Params, is_tiny: bool) -> dict[str, Any]:
 
 def made_up_questions(n_each: int) -> Any:
     """`n_each` questions of each of MMLU's 57 subjects, about 130 tokens each with the tiny tokenizer."""
-    from stages.core.mmlu import CATEGORY_OF, QuestionSet, make_questions
+    from stages.inference.mmlu.questions import CATEGORY_OF, QuestionSet, make_questions
 
     subjects = sorted(CATEGORY_OF)
 

@@ -13,16 +13,16 @@ from transformers import PreTrainedTokenizerBase
 from benchmarks.dpo_arm import record_losses, stock_trainer
 from benchmarks.gpu_clock import Stopwatch, attempt, now, on_this_device, peaks, reset_peak
 from benchmarks.gpu_models import TINY, describe_lengths, random_model, random_pairs, unscored_rows
-from stages.adapters import dpo
-from stages.adapters.machine import measure_rates
-from stages.adapters.pair_trainer import without_reference_model
-from stages.adapters.scoring import prepare_for_scoring, score_batch, score_pairs
-from stages.core.model_shape import KNOWN_MODELS, ModelShape
-from stages.core.reference import ReferenceRow
-from stages.core.rendered import RenderedPair, similar_length_batches
-from stages.params import Params, RuntimeParams, TrainParams
-from stages.progress import say
-from tests.tiny_models import tiny_tokenizer
+from stages.logprobs.reference import ReferenceRow
+from stages.logprobs.scoring import prepare_for_scoring, score_batch, score_pairs
+from stages.model.rendered import RenderedPair, similar_length_batches
+from stages.run.params import Params, RuntimeParams, TrainParams
+from stages.run.progress import say
+from stages.sizing.machine import measure_rates
+from stages.sizing.shape import KNOWN_MODELS, ModelShape
+from stages.training import dpo
+from stages.training.pair_trainer import without_reference_model
+from tests.support.tiny_models import tiny_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -19,11 +19,11 @@ import yaml
 from benchmarks.calibrate_capability import SUBJECT_SIZES
 from benchmarks.data_scale import WORDS
 from benchmarks.processes import Taken, run_measured
-from stages import paths
-from stages.core.generation import Generation
-from stages.core.mmlu import CATEGORY_OF, MmluAnswer
-from stages.io import write_jsonl
-from stages.params import PARAMS_FILE
+from stages.files.io import write_jsonl
+from stages.inference.generation.completions import Generation
+from stages.inference.mmlu.questions import CATEGORY_OF, MmluAnswer
+from stages.run import paths
+from stages.run.params import PARAMS_FILE
 
 ROOT = Path(__file__).parent.parent
 N_QUESTIONS = (1_000, 5_000, 14_042)

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from stages import paths
-from stages.core.pairs import SplitPair
-from stages.core.reference import ReferenceRow
-from stages.io import sha256_file, write_jsonl, write_text
-from stages.shell import be_quiet_and_offline
+from stages.files.io import sha256_file, write_jsonl, write_text
+from stages.files.pairs import SplitPair
+from stages.logprobs.reference import ReferenceRow
+from stages.run import paths
+from stages.run.shell import be_quiet_and_offline
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NO_CHECKPOINT = "no checkpoint yet"
@@ -83,12 +83,12 @@ def main() -> None:
 
 def build_run(folder: Path, changes: Mapping[str, Mapping[str, Any]]) -> Path:
     """A folder in which `train` can run: a tiny base, pairs, their reference log-probs, parameters."""
-    from stages.adapters.checkpoint import load_model, load_tokenizer
-    from stages.adapters.reference_table import write_reference
-    from stages.adapters.rendering import render_pairs
-    from stages.adapters.scoring import prepare_for_scoring, score_pairs
-    from stages.params import parse_params
-    from tests.tiny_models import write_tiny_base
+    from stages.logprobs.reference_table import write_reference
+    from stages.logprobs.scoring import prepare_for_scoring, score_pairs
+    from stages.model.checkpoint import load_model, load_tokenizer
+    from stages.model.rendering import render_pairs
+    from stages.run.params import parse_params
+    from tests.support.tiny_models import write_tiny_base
 
     raw = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
     for section, values in changes.items():

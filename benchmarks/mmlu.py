@@ -17,19 +17,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from stages import paths
-from stages.core.hashing import hex_digest
-from stages.core.mmlu import MmluQuestion, QuestionSet, sample_questions
 from stages.errors import ParamsError, RuntimeCheckError
-from stages.io import write_json
-from stages.params import load_params
-from stages.progress import say
-from stages.shell import run_stage
+from stages.files.hashing import hex_digest
+from stages.files.io import write_json
+from stages.inference.mmlu.questions import MmluQuestion, QuestionSet, sample_questions
+from stages.run import paths
+from stages.run.params import load_params
+from stages.run.progress import say
+from stages.run.shell import run_stage
 
 if TYPE_CHECKING:
     from lm_eval.models.huggingface import HFLM
 
-    from stages.adapters.lm_eval import OptionScores, Scoring
+    from stages.inference.mmlu.lm_eval import OptionScores, Scoring
 
 RESULTS = Path("benchmarks/results/mmlu.json")
 NUM_FEWSHOT = 5
@@ -75,8 +75,8 @@ def main() -> None:
 
     from lm_eval.models.huggingface import HFLM
 
-    from stages.adapters.checkpoint import load_model, load_tokenizer
-    from stages.adapters.lm_eval import wrap_model
+    from stages.inference.mmlu.lm_eval import wrap_model
+    from stages.model.checkpoint import load_model, load_tokenizer
 
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     model = load_model(paths.BASE_MODEL, None, params.runtime)
@@ -110,7 +110,7 @@ def read_arguments(arguments: list[str]) -> bool:
 
 def choose_runs(folder: str | None, effort: Effort) -> list[Run]:
     """Bundled questions without examples, and, where a folder is named, five-shot val questions."""
-    from stages.adapters.mmlu_questions import load_bundled, load_csv
+    from stages.inference.mmlu.sources import load_bundled, load_csv
 
     bundled = load_bundled()
     zero_shot = bundled._replace(items=sample_questions(bundled.items, n=effort.n_zero_shot, seed=1))
@@ -184,7 +184,7 @@ def compare(ours: "HFLM", stock: "HFLM", run: Run, *, n_rounds: int) -> dict[str
 
 def ask(lm: "HFLM", run: Run) -> list["OptionScores"]:
     """All questions of a run, through lm-eval's tasks."""
-    from stages.adapters.lm_eval import score_questions
+    from stages.inference.mmlu.lm_eval import score_questions
 
     return score_questions(
         lm, run.questions, scoring=run.scoring, num_fewshot=run.num_fewshot, apply_chat_template=False

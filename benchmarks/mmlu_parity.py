@@ -14,17 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages import paths
-from stages.core.mmlu import LETTERS, QuestionSet
 from stages.errors import ParamsError, RuntimeCheckError
-from stages.params import load_params
-from stages.progress import say, track
-from stages.shell import run_stage
+from stages.inference.mmlu.questions import LETTERS, QuestionSet
+from stages.run import paths
+from stages.run.params import load_params
+from stages.run.progress import say, track
+from stages.run.shell import run_stage
 
 if TYPE_CHECKING:
     from lm_eval.models.huggingface import HFLM
 
-    from stages.adapters.lm_eval import OptionScores, Scoring
+    from stages.inference.mmlu.lm_eval import OptionScores, Scoring
 
 STOCK_BATCH_SIZE = 8
 SCORINGS: tuple["Scoring", ...] = ("letter", "continuation")
@@ -38,9 +38,9 @@ def main() -> None:
 
     from lm_eval.models.huggingface import HFLM
 
-    from stages.adapters.checkpoint import load_model, load_tokenizer
-    from stages.adapters.lm_eval import score_questions, wrap_model
-    from stages.adapters.mmlu_questions import load_csv
+    from stages.inference.mmlu.lm_eval import score_questions, wrap_model
+    from stages.inference.mmlu.sources import load_csv
+    from stages.model.checkpoint import load_model, load_tokenizer
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     docs = {subject: rows[:n_each] for subject, rows in read_docs(folder).items()}

@@ -18,17 +18,17 @@ from typing import Any, NamedTuple
 import yaml
 
 from benchmarks.calibrate_capability import FACTS, Calibration, Scenario, calibrate
-from stages import paths
-from stages.core.documents import parse_capability
-from stages.core.findings import DropLimits, State
-from stages.core.gate import judge_capability
-from stages.core.hashing import seed
+from stages.decision.evidence import parse_capability
+from stages.decision.findings import DropLimits, State
+from stages.decision.judge import judge_capability
+from stages.decision.limits import exact_drop_limits
 from stages.errors import ParamsError, RuntimeCheckError
-from stages.io import read_json, read_text, write_json, write_text
-from stages.limits import exact_drop_limits
-from stages.params import PARAMS_FILE, load_params
-from stages.progress import say
-from stages.shell import run_stage
+from stages.files.hashing import seed
+from stages.files.io import read_json, read_text, write_json, write_text
+from stages.run import paths
+from stages.run.params import PARAMS_FILE, load_params
+from stages.run.progress import say
+from stages.run.shell import run_stage
 
 RESULTS = Path("benchmarks/results/noise_steps.json")
 STEPS = (0.0, 0.05, 0.1, 0.2, 0.4)  # standard deviation of the noise, in those of the tensor
@@ -113,7 +113,7 @@ def write_noised(base: Path, policy: Path, noise: float) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
-    from stages.adapters.checkpoint import base_sha256
+    from stages.model.checkpoint import base_sha256
 
     shutil.rmtree(policy, ignore_errors=True)
     policy.mkdir(parents=True)

@@ -1,7 +1,7 @@
 """Blue Pencil: from editors' preference pairs to a release decision you can defend.
 
-One stage of `dvc.yaml` is one module of this package. `stages.core` decides,
-`stages.adapters` talks to heavy libraries, the stage modules read and write.
+One stage of `dvc.yaml` is one module of this package: it reads, computes and writes. The folders are
+rooms, one a domain; docs/architecture.md has the plan.
 """
 
 import importlib.util

@@ -6,23 +6,21 @@ and the tables that `dvc plots` draws in `data/accuracy/`.
 
 from collections.abc import Iterable, Mapping
 
-from stages import paths
-from stages.core.accuracy import (
+from stages.files.io import read_jsonl, replacing_folder, write_csv, write_json
+from stages.files.pairs import SplitPair, first_rows, split_sha256
+from stages.logprobs.margins import MarginRow, Part
+from stages.measures.accuracy import (
     check_complete,
     check_rows,
     rows_of,
     summarise_holdout,
     summarise_selection,
 )
-from stages.core.accuracy_tables import HistogramBin, Slice, margin_histogram, rules_beside, slices
-from stages.core.calibration import Bin, calibration
-from stages.core.margins import MarginRow, Part
-from stages.core.pairs import SplitPair
-from stages.core.splitting import split_sha256
-from stages.core.subset import first_rows
-from stages.io import read_jsonl, replacing_folder, write_csv, write_json
-from stages.params import AllOrCount, exact, load_params
-from stages.shell import run_stage
+from stages.measures.accuracy_tables import HistogramBin, Slice, margin_histogram, rules_beside, slices
+from stages.measures.calibration import Bin, calibration
+from stages.run import paths
+from stages.run.params import AllOrCount, exact, load_params
+from stages.run.shell import run_stage
 
 SHARE_COLUMNS = ["kind", "name", "k", "n", "accuracy", "low", "high"]
 

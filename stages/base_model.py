@@ -3,19 +3,19 @@
 Reads the source that `base_model.source` names; writes `models/base/` and its manifest.
 """
 
-from stages import paths
-from stages.core.base_manifest import MANIFEST
-from stages.io import replacing_folder, write_json
-from stages.params import load_params
-from stages.progress import say
-from stages.shell import run_stage
+from stages.files.io import replacing_folder, write_json
+from stages.model.manifest import MANIFEST
+from stages.run import paths
+from stages.run.params import load_params
+from stages.run.progress import say
+from stages.run.shell import run_stage
 
 
 def main() -> None:
     """Build `models/base`."""
     params = load_params().base_model
 
-    from stages.adapters.base_model import build_base_model
+    from stages.model_sources.build import build_base_model
 
     with replacing_folder(paths.BASE_MODEL) as folder:
         manifest = build_base_model(params, folder)

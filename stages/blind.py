@@ -4,14 +4,14 @@ Decides what can be judged blind: pairs the completions, sets identical ones apa
 prompt whose text gives a model away. Deterministic; lots are drawn by `bluepencil study open`.
 """
 
-from stages import paths
-from stages.core.generation import Generation
-from stages.core.items import pair_completions
 from stages.errors import InputError
-from stages.io import read_jsonl, write_jsonl
-from stages.params import load_params
-from stages.progress import say
-from stages.shell import run_stage
+from stages.files.io import read_jsonl, write_jsonl
+from stages.inference.generation.completions import Generation
+from stages.run import paths
+from stages.run.params import load_params
+from stages.run.progress import say
+from stages.run.shell import run_stage
+from stages.study.items import pair_completions
 
 
 def main() -> None:

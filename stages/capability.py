@@ -5,14 +5,22 @@ Reads data/mmlu/{base,policy}.jsonl, writes metrics/capability.json and the tabl
 records `same_questions: false` and no number.
 """
 
-from stages import paths
-from stages.core.capability import drop_by_category, drop_by_subject, summarise
-from stages.core.mmlu import MmluAnswer
-from stages.core.paired_answers import AnswerError, Pair, find_mismatch, pair_answers, refuse_contradictions
 from stages.errors import InputError
-from stages.io import read_jsonl, write_csv, write_json
-from stages.params import load_params
-from stages.shell import run_stage
+from stages.files.io import read_jsonl, write_csv, write_json
+from stages.inference.mmlu.questions import MmluAnswer
+from stages.measures.capability import (
+    AnswerError,
+    Pair,
+    drop_by_category,
+    drop_by_subject,
+    find_mismatch,
+    pair_answers,
+    refuse_contradictions,
+    summarise,
+)
+from stages.run import paths
+from stages.run.params import load_params
+from stages.run.shell import run_stage
 
 SUBJECTS_CSV = paths.CAPABILITY_PLOTS / "by_subject.csv"
 CATEGORIES_CSV = paths.CAPABILITY_PLOTS / "by_category.csv"

@@ -5,24 +5,26 @@ a result, not an error; `bluepencil gate` is what fails a job. A number that can
 its gate invalid. What the probe found is a warning beside the verdicts and changes none.
 """
 
-from stages import paths
-from stages.core.documents import parse_capability, parse_evidence, parse_winrate, require_evidence
-from stages.core.evidence import AccuracyEvidence, DataEvidence, SplitEvidence
-from stages.core.facts import gather_data_facts
-from stages.core.gate import (
-    judge_accuracy,
-    judge_capability,
-    judge_winrate,
-    summarize_gates,
+from stages.decision.data_facts import gather_data_facts
+from stages.decision.evidence import (
+    AccuracyEvidence,
+    DataEvidence,
+    SplitEvidence,
+    parse_capability,
+    parse_evidence,
+    parse_winrate,
+    require_evidence,
 )
-from stages.core.probe_warnings import ProbeLimits, warn
-from stages.io import sha256_file, write_json
-from stages.limits import exact_limits
-from stages.metrics_files import EVIDENCE, read_document, read_documents
-from stages.params import exact, load_params
-from stages.shell import run_stage
+from stages.decision.judge import judge_accuracy, judge_capability, judge_winrate, summarize_gates
+from stages.decision.limits import exact_limits
+from stages.decision.metrics_files import EVIDENCE, read_document, read_documents
+from stages.decision.probe_warnings import ProbeLimits, warn
+from stages.files.io import sha256_file, write_json
+from stages.run import paths
+from stages.run.params import exact, load_params
+from stages.run.shell import run_stage
 
-N_HASH_DIGITS = 12  # also of a study's id, see core/seal.py
+N_HASH_DIGITS = 12  # also of a study's id, see study/seal.py
 
 
 def main() -> None:

@@ -6,14 +6,13 @@ settings and the same seed for the same prompt, and the same clean-up afterwards
 
 import sys
 
-from stages import paths
-from stages.core.generation import FinishReason, Generation, clean_completion
-from stages.core.hashing import hex_digest, seed
-from stages.core.pairs import Prompt
-from stages.core.subset import first_rows
-from stages.io import dump_json, read_jsonl, write_jsonl
-from stages.params import load_params
-from stages.shell import model_argument, run_stage
+from stages.files.hashing import hex_digest, seed
+from stages.files.io import dump_json, read_jsonl, write_jsonl
+from stages.files.pairs import Prompt, first_rows
+from stages.inference.generation.completions import FinishReason, Generation, clean_completion
+from stages.run import paths
+from stages.run.params import load_params
+from stages.run.shell import model_argument, run_stage
 
 
 def main() -> None:
@@ -26,9 +25,9 @@ def main() -> None:
     )
     seeds = [seed(str(settings.seed), prompt.prompt_id) for prompt in prompts]
 
-    from stages.adapters.checkpoint import LOADING_KEYS, for_short_texts, load_model, load_tokenizer
-    from stages.adapters.generation import generate_completions
-    from stages.adapters.rendering import render_prompt
+    from stages.inference.generation.sampling import generate_completions
+    from stages.model.checkpoint import LOADING_KEYS, for_short_texts, load_model, load_tokenizer
+    from stages.model.rendering import render_prompt
 
     runtime = params.runtime.model_dump(include=LOADING_KEYS)
     settings_sha256 = hex_digest(dump_json(settings.model_dump()), dump_json(runtime))

@@ -6,16 +6,14 @@ Renders and batches exactly as `reference` did, so an untouched policy gives mar
 
 from typing import Literal
 
-from stages import paths
-from stages.core.margins import margin_row
-from stages.core.pairs import SplitPair
-from stages.core.reference import match_reference
-from stages.core.rendered import kept_pairs
-from stages.core.splitting import split_sha256
-from stages.core.subset import first_rows
-from stages.io import read_jsonl, write_jsonl
-from stages.params import load_params
-from stages.shell import run_stage
+from stages.files.io import read_jsonl, write_jsonl
+from stages.files.pairs import SplitPair, first_rows, split_sha256
+from stages.logprobs.margins import margin_row
+from stages.logprobs.reference import match_reference
+from stages.model.rendered import kept_pairs
+from stages.run import paths
+from stages.run.params import load_params
+from stages.run.shell import run_stage
 
 
 def main() -> None:
@@ -29,10 +27,10 @@ def main() -> None:
     }
     split_hash = split_sha256(holdout)
 
-    from stages.adapters.checkpoint import load_model, load_tokenizer
-    from stages.adapters.reference_table import read_reference
-    from stages.adapters.rendering import render_pairs
-    from stages.adapters.scoring import prepare_for_scoring, score_pairs
+    from stages.logprobs.reference_table import read_reference
+    from stages.logprobs.scoring import prepare_for_scoring, score_pairs
+    from stages.model.checkpoint import load_model, load_tokenizer
+    from stages.model.rendering import render_pairs
 
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     reference = read_reference(paths.REFERENCE_LOGPS)

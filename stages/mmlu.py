@@ -5,20 +5,13 @@ log-probs of its options and whether the model's choice is right. Decides which 
 """
 
 import sys
-from importlib.metadata import version
-from math import isfinite
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from stages import paths
-from stages.core.mmlu import CATEGORY_OF, MmluAnswer, MmluQuestion, QuestionSet, hash_config, sample_questions
-from stages.errors import InputError, RuntimeCheckError
-from stages.io import write_jsonl
-from stages.params import MmluParams, Params, load_params
-from stages.shell import run_stage
-
-if TYPE_CHECKING:
-    from stages.adapters.lm_eval import OptionScores
+from stages.files.io import write_jsonl
+from stages.inference.mmlu.asking import choose_questions, describe_config, load_questions, make_answers
+from stages.inference.mmlu.questions import hash_config
+from stages.run import paths
+from stages.run.params import load_params
+from stages.run.shell import run_stage
 
 USAGE = "usage: python -m stages.mmlu base|policy"
 
@@ -29,8 +22,8 @@ def main() -> None:
     params = load_params()
     questions = choose_questions(load_questions(params.mmlu), params)
 
-    from stages.adapters.checkpoint import for_short_texts, load_model, load_tokenizer
-    from stages.adapters.lm_eval import score_questions, wrap_model
+    from stages.inference.mmlu.lm_eval import score_questions, wrap_model
+    from stages.model.checkpoint import for_short_texts, load_model, load_tokenizer
 
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     policy = paths.POLICY_MODEL if model_name == "policy" else None
@@ -51,73 +44,6 @@ def read_model_name(arguments: list[str]) -> str:
     if len(arguments) != 1 or arguments[0] not in ("base", "policy"):
         sys.exit(USAGE)
     return arguments[0]
-
-
-def load_questions(params: MmluParams) -> QuestionSet:
-    """All questions of the source that `mmlu.source` names."""
-    from stages.adapters.mmlu_questions import load_bundled, load_csv, load_hub
-
-    if params.source == "csv":
-        return load_csv(Path(params.csv_dir), num_fewshot=params.num_fewshot)
-    if params.source == "hub":
-        return load_hub(params.repo_id, params.revision, num_fewshot=params.num_fewshot)
-    return load_bundled()
-
-
-def choose_questions(questions: QuestionSet, params: Params) -> QuestionSet:
-    """The sample of `size.n_questions` questions, or all; InputError where there are too few."""
-    n_wanted = params.size.n_questions
-    n_there = len(questions.items)
-    if n_wanted == "all":
-        return questions
-    if n_wanted > n_there:
-        raise InputError(
-            f"size.n_questions is {n_wanted}, but mmlu.source {params.mmlu.source} has {n_there} questions; "
-            f"set it to `all` or to {n_there} or less, or choose another source"
-        )
-    return questions._replace(items=sample_questions(questions.items, n=n_wanted, seed=params.mmlu.seed))
-
-
-def describe_config(params: Params, questions: QuestionSet, *, chat_template: str) -> dict[str, object]:
-    """Everything that decides how a question is asked and scored; the models must agree in it."""
-    from stages.adapters.checkpoint import LOADING_KEYS
-
-    return {
-        "lm_eval": version("lm_eval"),
-        "scoring": params.mmlu.scoring,
-        "num_fewshot": params.mmlu.num_fewshot,
-        "examples": {
-            subject: [one.question_id for one in shown] for subject, shown in questions.examples.items()
-        },
-        "chat_template": chat_template if params.mmlu.apply_chat_template else None,
-        "max_batch_tokens": params.mmlu.max_batch_tokens,
-        "runtime": params.runtime.model_dump(include=LOADING_KEYS),
-    }
-
-
-def make_answers(
-    items: list[MmluQuestion], scores: list["OptionScores"], config_sha256: str
-) -> list[MmluAnswer]:
-    """One row a question; RuntimeCheckError where a log-prob is no number, as of a broken model."""
-    broken = [score.question_id for score in scores if not all(map(isfinite, score.logprobs))]
-    if broken:
-        raise RuntimeCheckError(
-            f"mmlu: {len(broken)} questions got log-probs that are no numbers (first: {broken[0]}); "
-            "the model's weights or runtime.dtype are broken, so nothing is written"
-        )
-    return [
-        MmluAnswer(
-            question_id=item.question_id,
-            subject=item.subject,
-            category=CATEGORY_OF[item.subject],
-            gold=item.gold,
-            logprobs=score.logprobs,
-            predicted=score.predicted,
-            correct=score.correct,
-            config_sha256=config_sha256,
-        )
-        for item, score in zip(items, scores, strict=True)
-    ]
 
 
 if __name__ == "__main__":

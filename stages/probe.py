@@ -7,14 +7,14 @@ completion to every instruction. Judges nothing: the rules are applied by `probe
 import sys
 from collections.abc import Iterator
 
-from stages import paths
-from stages.core.hashing import hex_digest
-from stages.core.probe_prompts import PROMPTS
-from stages.core.probe_rows import Answer, TextScore
-from stages.core.probe_texts import TEXTS
-from stages.io import dump_json, write_jsonl
-from stages.params import Params, load_params
-from stages.shell import model_argument, run_stage
+from stages.files.hashing import hex_digest
+from stages.files.io import dump_json, write_jsonl
+from stages.inference.probe.prompts import PROMPTS
+from stages.inference.probe.rows import Answer, TextScore
+from stages.inference.probe.texts import TEXTS
+from stages.run import paths
+from stages.run.params import Params, load_params
+from stages.run.shell import model_argument, run_stage
 
 LIKELIEST = 0.0  # temperature: no luck of the draw, and a model that loops shows it
 
@@ -24,15 +24,15 @@ def main() -> None:
     model_name = model_argument(sys.argv)
     params = load_params()
 
-    from stages.adapters.checkpoint import for_short_texts, load_model, load_tokenizer
+    from stages.model.checkpoint import for_short_texts, load_model, load_tokenizer
 
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     policy = paths.POLICY_MODEL if model_name == "policy" else None
     model = load_model(paths.BASE_MODEL, policy, for_short_texts(params.runtime, stage="probe"))
 
-    from stages.adapters.generation import generate_completions
-    from stages.adapters.rendering import render_prompt
-    from stages.adapters.text_scoring import score_texts
+    from stages.inference.generation.sampling import generate_completions
+    from stages.inference.probe.text_scoring import score_texts
+    from stages.model.rendering import render_prompt
 
     config_sha256 = hash_config(params, chat_template=str(tokenizer.chat_template))
     scores = score_texts(
@@ -71,7 +71,7 @@ def main() -> None:
 
 def hash_config(params: Params, *, chat_template: str) -> str:
     """SHA-256 of everything but the model that decides a row; the models must agree in it."""
-    from stages.adapters.checkpoint import LOADING_KEYS
+    from stages.model.checkpoint import LOADING_KEYS
 
     settings = {
         "probe": params.probe.model_dump(),

@@ -4,12 +4,12 @@ Reads data/probe/{base,policy}.jsonl; writes metrics/probe.json and two tables i
 Applies the rules to the answers; `gate` turns what moved too far into a warning.
 """
 
-from stages import paths
-from stages.core.probe import Probed, ProbeError, prompt_table, sort_rows, summarise, text_table
-from stages.core.probe_rows import ProbeRow
 from stages.errors import InputError
-from stages.io import read_jsonl, replacing_folder, write_csv, write_json
-from stages.shell import run_stage
+from stages.files.io import read_jsonl, replacing_folder, write_csv, write_json
+from stages.inference.probe.rows import ProbeRow
+from stages.measures.probe import Probed, ProbeError, prompt_table, sort_rows, summarise, text_table
+from stages.run import paths
+from stages.run.shell import run_stage
 
 TEXT_COLUMNS = ["text_id", "genre", "base_perplexity", "policy_perplexity", "rise"]
 PROMPT_COLUMNS = [

@@ -3,13 +3,12 @@
 Reads `models/base` and the split; writes `data/reference/logps.parquet`.
 """
 
-from stages import paths
-from stages.core.pairs import SplitPair
-from stages.core.reference import ReferenceRow
-from stages.core.subset import first_rows
-from stages.io import read_jsonl
-from stages.params import load_params
-from stages.shell import run_stage
+from stages.files.io import read_jsonl
+from stages.files.pairs import SplitPair, first_rows
+from stages.logprobs.reference import ReferenceRow
+from stages.run import paths
+from stages.run.params import load_params
+from stages.run.shell import run_stage
 
 
 def main() -> None:
@@ -31,10 +30,10 @@ def main() -> None:
         ),
     }
 
-    from stages.adapters.checkpoint import load_model, load_tokenizer
-    from stages.adapters.reference_table import write_reference
-    from stages.adapters.rendering import render_pairs
-    from stages.adapters.scoring import prepare_for_scoring, score_pairs
+    from stages.logprobs.reference_table import write_reference
+    from stages.logprobs.scoring import prepare_for_scoring, score_pairs
+    from stages.model.checkpoint import load_model, load_tokenizer
+    from stages.model.rendering import render_pairs
 
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     rendered = {

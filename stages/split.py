@@ -6,20 +6,26 @@ held out: exactly `split.n_holdout`, by whole components, so that no text stands
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from stages import paths
-from stages.adapters.html import render_page
-from stages.adapters.row_file import RowFile
-from stages.core.components import PairTexts, index_texts, label_components, link_texts, name_components
-from stages.core.overlaps import Overlaps, count_overlaps
-from stages.core.pairs import PreferencePair, Prompt, SplitPair
-from stages.core.split_page import describe_strata
-from stages.core.split_parts import PairFacts, Parts, describe_split, divide_rows
-from stages.core.splitting import HoldoutSizeError, choose_sides, split_sha256
+from stages.data.components import PairTexts, index_texts, label_components, link_texts, name_components
+from stages.data.forms.row_file import RowFile
+from stages.data.overlaps import Overlaps, count_overlaps
+from stages.data.split_page import describe_strata
+from stages.data.splitting import (
+    HoldoutSizeError,
+    PairFacts,
+    Parts,
+    choose_sides,
+    describe_split,
+    divide_rows,
+)
 from stages.errors import InputError
-from stages.io import read_json, read_jsonl, write_json, write_jsonl, write_text
-from stages.params import Params, load_params
-from stages.progress import say
-from stages.shell import run_stage
+from stages.files.io import read_json, read_jsonl, write_json, write_jsonl, write_text
+from stages.files.pairs import PreferencePair, Prompt, SplitPair, split_sha256
+from stages.pages.html import render_page
+from stages.run import paths
+from stages.run.params import Params, load_params
+from stages.run.progress import say
+from stages.run.shell import run_stage
 
 FILES = {
     "train": paths.TRAIN_PAIRS,
@@ -52,7 +58,7 @@ def main() -> None:
     metrics = describe_split(facts, split.components, split.parts, overlaps)
     metrics["split_sha256"] = split_sha256(RowFile(paths.HOLDOUT_PAIRS, SplitPair))
     strata = describe_strata(facts, split.parts)
-    write_text(paths.SPLIT_REPORT, render_page("split_report.html.j2", metrics=metrics, strata=strata))
+    write_text(paths.SPLIT_REPORT, render_page("data/split_report.html.j2", metrics=metrics, strata=strata))
     write_json(paths.SPLIT_METRICS, {"split": metrics})
     say(
         f"split: {metrics['n_train']} train, {metrics['n_selection']} selection, "

@@ -8,20 +8,19 @@ all weights) and `data/train/log.csv`. An interrupted run goes on from its last 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages import paths
-from stages.core.base_manifest import MANIFEST
-from stages.core.pairs import SplitPair
-from stages.core.reference import match_reference
-from stages.core.subset import first_rows
-from stages.io import read_jsonl, replacing_folder, write_csv, write_json
-from stages.params import Params, load_params
-from stages.progress import say
-from stages.shell import run_stage
+from stages.files.io import read_jsonl, replacing_folder, write_csv, write_json
+from stages.files.pairs import SplitPair, first_rows
+from stages.logprobs.reference import match_reference
+from stages.model.manifest import MANIFEST
+from stages.run import paths
+from stages.run.params import Params, load_params
+from stages.run.progress import say
+from stages.run.shell import run_stage
 
 if TYPE_CHECKING:
     import torch
 
-    from stages.adapters.pair_trainer import PairTrainer
+    from stages.training.pair_trainer import PairTrainer
 
 LOGGED = (
     "step", "epoch", "loss", "learning_rate", "grad_norm", "rewards/chosen", "rewards/rejected",
@@ -36,14 +35,14 @@ def main() -> None:
     train, runtime = params.train, params.runtime
     pairs = first_rows(read_jsonl(paths.TRAIN_PAIRS, SplitPair), params.size.n_train, key="size.n_train")
 
-    from stages.adapters import launch
+    from stages.training import launch
 
     launch.start(Path(train.accelerate_config), runtime, module="stages.train")
 
-    from stages.adapters import checkpoints, dpo
-    from stages.adapters.checkpoint import load_model, load_tokenizer, use_threads
-    from stages.adapters.reference_table import read_reference
-    from stages.adapters.rendering import render_pairs
+    from stages.logprobs.reference_table import read_reference
+    from stages.model.checkpoint import load_model, load_tokenizer, use_threads
+    from stages.model.rendering import render_pairs
+    from stages.training import checkpoints, dpo
 
     use_threads(runtime)
     tokenizer = load_tokenizer(paths.BASE_MODEL)
@@ -78,8 +77,8 @@ def write_outs(
     n_set_aside: int,
 ) -> None:
     """The policy with its manifest, and the log."""
-    from stages.adapters import dpo
-    from stages.adapters.checkpoint import base_sha256
+    from stages.model.checkpoint import base_sha256
+    from stages.training import dpo
 
     base_name = paths.BASE_MODEL.as_posix()
     with replacing_folder(paths.POLICY_MODEL) as policy:

@@ -4,16 +4,16 @@ Decides the win rate of the policy over the base, or `pending` while ballots or 
 or `invalid` where a file does not fit the seal. Uses only folders with the current items' id.
 """
 
-from stages import paths
-from stages.core.items import BlindItem
-from stages.core.seal import REHEARSAL
-from stages.core.winrate_summary import Tables, summarise
 from stages.errors import InputError
-from stages.io import read_jsonl, replacing_folder, write_csv, write_json
-from stages.params import load_params
-from stages.progress import say
-from stages.shell import run_stage
-from stages.study_files import current_study_id, read_study_if_open
+from stages.files.io import read_jsonl, replacing_folder, write_csv, write_json
+from stages.run import paths
+from stages.run.params import load_params
+from stages.run.progress import say
+from stages.run.shell import run_stage
+from stages.study.folder import current_study_id, read_study_if_open
+from stages.study.items import BlindItem
+from stages.study.seal import REHEARSAL
+from stages.study.summary import Tables, summarise
 
 
 def main() -> None:

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from stages import accuracy, paths
-from stages.core.margins import MarginRow
-from stages.core.pairs import SplitPair
-from stages.core.splitting import split_sha256
+from stages import accuracy
 from stages.errors import InputError
-from stages.io import read_json, write_jsonl
-from tests.margin_factory import make_row
-from tests.pair_factory import make_pair
+from stages.files.io import read_json, write_jsonl
+from stages.files.pairs import SplitPair, split_sha256
+from stages.logprobs.margins import MarginRow
+from stages.run import paths
+from tests.support.margin_factory import make_row
+from tests.support.pair_factory import make_pair
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 

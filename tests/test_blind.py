@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from stages import blind, paths
-from stages.core.items import BlindItem
+from stages import blind
 from stages.errors import InputError
-from stages.io import read_jsonl, sha256_file, write_jsonl
-from tests.study_factory import make_generation, make_world
+from stages.files.io import read_jsonl, sha256_file, write_jsonl
+from stages.run import paths
+from stages.study.items import BlindItem
+from tests.support.study_factory import make_generation, make_world
 
 
 @pytest.fixture

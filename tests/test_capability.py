@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from stages import capability, paths
-from stages.core.mmlu import MmluAnswer
+from stages import capability
 from stages.errors import InputError
-from stages.io import read_json, write_jsonl
-from tests.mmlu_factory import make_answer
+from stages.files.io import read_json, write_jsonl
+from stages.inference.mmlu.questions import MmluAnswer
+from stages.run import paths
+from tests.support.mmlu_factory import make_answer
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 

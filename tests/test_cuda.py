@@ -14,16 +14,17 @@ import yaml
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import add_fused_lm_head
 
-from stages import holdout, paths, reference, train
-from stages.adapters.lean_layers import make_layers_lean
-from stages.adapters.pair_trainer import PairTrainer
-from stages.adapters.shared_prefix import LARGEST_DIFFERENCE, add_shared_prefix
-from stages.core.margins import MarginRow
-from stages.core.rendered import RenderedPair
-from stages.io import read_jsonl, sha256_file
-from tests.adapters.test_lean_layers import N_PATCHED
-from tests.tiny_models import CONFIGS, draw_norms, made_up_pairs, tiny_model
-from tests.tiny_project import make_project
+from stages import holdout, reference, train
+from stages.files.io import read_jsonl, sha256_file
+from stages.logprobs.fast.lean_layers import make_layers_lean
+from stages.logprobs.margins import MarginRow
+from stages.logprobs.shared_prefix import LARGEST_DIFFERENCE, add_shared_prefix
+from stages.model.rendered import RenderedPair
+from stages.run import paths
+from stages.training.pair_trainer import PairTrainer
+from tests.logprobs.fast.test_lean_layers import N_PATCHED
+from tests.support.tiny_models import CONFIGS, draw_norms, made_up_pairs, tiny_model
+from tests.support.tiny_project import make_project
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here"),

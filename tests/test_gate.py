@@ -7,8 +7,8 @@ import typer
 from stages import gate as gate_stage
 from stages.cli.gate import gate
 from stages.errors import ParamsError
-from stages.io import sha256_file
-from tests.decision_factory import accuracy_section, metrics_documents, write_world
+from stages.files.io import sha256_file
+from tests.support.decision_factory import accuracy_section, metrics_documents, write_world
 
 
 @pytest.fixture

@@ -7,15 +7,16 @@ import pytest
 import yaml
 from peft import LoraConfig, get_peft_model
 
-from stages import accuracy, holdout, paths, reference
-from stages.adapters.checkpoint import base_sha256, load_tokenizer
-from stages.adapters.rendering import render_pair
-from stages.core.margins import MarginRow
-from stages.core.pairs import SplitPair
-from stages.core.rendered import render_sha256
-from stages.io import read_json, read_jsonl, write_json, write_jsonl
-from tests.pair_factory import make_pair
-from tests.tiny_models import tiny_model, write_tiny_base
+from stages import accuracy, holdout, reference
+from stages.files.io import read_json, read_jsonl, write_json, write_jsonl
+from stages.files.pairs import SplitPair
+from stages.logprobs.margins import MarginRow
+from stages.model.checkpoint import base_sha256, load_tokenizer
+from stages.model.rendered import render_sha256
+from stages.model.rendering import render_pair
+from stages.run import paths
+from tests.support.pair_factory import make_pair
+from tests.support.tiny_models import tiny_model, write_tiny_base
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 

@@ -7,12 +7,13 @@ import pytest
 import yaml
 from peft import LoraConfig, get_peft_model
 
-from stages import mmlu, paths
-from stages.adapters.checkpoint import base_sha256
-from stages.core.mmlu import MmluAnswer
+from stages import mmlu
 from stages.errors import InputError, RuntimeCheckError
-from stages.io import read_jsonl, write_json
-from tests.tiny_models import tiny_model, write_tiny_base
+from stages.files.io import read_jsonl, write_json
+from stages.inference.mmlu.questions import MmluAnswer
+from stages.model.checkpoint import base_sha256
+from stages.run import paths
+from tests.support.tiny_models import tiny_model, write_tiny_base
 
 REPOSITORY = Path(__file__).parent.parent
 Run = Callable[..., list[MmluAnswer]]

@@ -9,17 +9,18 @@ import pytest
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from stages import gate, paths, probe, probe_summary
-from stages.adapters.checkpoint import base_sha256
-from stages.adapters.text_scoring import score_texts
+from stages import gate, probe, probe_summary
 from stages.cli.gate import format_gates
-from stages.core.probe_rows import ProbeRow
-from stages.core.verdicts import parse_gates
+from stages.decision.verdicts import parse_gates
 from stages.errors import InputError, RuntimeCheckError
-from stages.io import read_json, read_jsonl, write_json, write_jsonl
-from tests.decision_factory import write_world
-from tests.probe_factory import make_rows
-from tests.tiny_models import tiny_model, tiny_tokenizer, write_tiny_base
+from stages.files.io import read_json, read_jsonl, write_json, write_jsonl
+from stages.inference.probe.rows import ProbeRow
+from stages.inference.probe.text_scoring import score_texts
+from stages.model.checkpoint import base_sha256
+from stages.run import paths
+from tests.support.decision_factory import write_world
+from tests.support.probe_factory import make_rows
+from tests.support.tiny_models import tiny_model, tiny_tokenizer, write_tiny_base
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 Run = Callable[[str], list[ProbeRow]]

@@ -10,10 +10,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from stages import gate as gate_stage
 from stages import report
-from stages.adapters.html import TEMPLATES
-from stages.core.wording import as_written, count, in_hundred, rounded
+from stages.decision.wording import as_written, count, in_hundred, rounded
 from stages.errors import InputError
-from tests.decision_factory import (
+from stages.pages.html import TEMPLATES
+from tests.support.decision_factory import (
     PRESENT_STUDY,
     ROOT,
     accuracy_section,
@@ -24,7 +24,7 @@ from tests.decision_factory import (
     winrate_section,
     write_world,
 )
-from tests.reading import own_blocks, reading_grade
+from tests.support.reading import own_blocks, reading_grade
 
 BANNED = (
     *(
@@ -167,7 +167,13 @@ def test_a_page_is_self_contained_small_and_offline(world, state):
 
 
 @pytest.mark.parametrize(
-    "template", ["founder.html.j2", "founder_appendix.html.j2", "model_card.md.j2", "compare.html.j2"]
+    "template",
+    [
+        "reporting/founder.html.j2",
+        "reporting/founder_appendix.html.j2",
+        "reporting/model_card.md.j2",
+        "variants/compare.html.j2",
+    ],
 )
 def test_templates_hold_no_numbers(template):
     text = (TEMPLATES / template).read_text(encoding="utf-8")

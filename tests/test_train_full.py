@@ -6,15 +6,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from stages import holdout, paths, reference, train
-from stages.adapters.checkpoint import load_model, load_tokenizer
-from stages.adapters.generation import generate_completions
-from stages.adapters.lm_eval import wrap_model
-from stages.adapters.rendering import render_prompt
-from stages.core.margins import MarginRow
-from stages.io import read_json, read_jsonl
-from stages.params import load_params
-from tests.tiny_project import make_project, set_train
+from stages import holdout, reference, train
+from stages.files.io import read_json, read_jsonl
+from stages.inference.generation.sampling import generate_completions
+from stages.inference.mmlu.lm_eval import wrap_model
+from stages.logprobs.margins import MarginRow
+from stages.model.checkpoint import load_model, load_tokenizer
+from stages.model.rendering import render_prompt
+from stages.run import paths
+from stages.run.params import load_params
+from tests.support.tiny_project import make_project, set_train
 
 
 def test_all_weights_are_trained_saved_and_loaded_by_the_stages_after(
@@ -48,8 +49,8 @@ def test_all_weights_are_trained_saved_and_loaded_by_the_stages_after(
 
 
 def test_small_steps_are_not_lost_in_bfloat16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stages.adapters import dpo
-    from stages.adapters.pair_trainer import PairTrainer
+    from stages.training import dpo
+    from stages.training.pair_trainer import PairTrainer
 
     make_project(
         tmp_path, n_train=4, train={"method": "full", "learning_rate": 1e-6, "num_train_epochs": 1.0}

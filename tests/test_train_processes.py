@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from stages import reference, train
-from stages.adapters import launch
-from stages.core.batching import n_repeated_pairs
 from stages.errors import ModelError, ParamsError
-from stages.params import RuntimeParams, load_params
-from tests.tiny_project import ROOT, make_project, run_module, set_train
+from stages.run.params import RuntimeParams, load_params
+from stages.training import launch
+from stages.training.batching import n_repeated_pairs
+from tests.support.tiny_project import ROOT, make_project, run_module, set_train
 
 CONFIGS = ROOT / "sizes/accelerate"
 ON_CPU = load_params(ROOT / "params.yaml").runtime
@@ -41,7 +41,7 @@ def test_two_processes_cut_off_and_resumed_have_the_curve_of_one(
         tmp_path, accelerate_config="sizes/accelerate/two_cpu_processes.yaml", gradient_accumulation_steps=1
     )
 
-    done = run_module(tmp_path, "tests.cut_off_train")
+    done = run_module(tmp_path, "tests.support.cut_off_train")
 
     assert done.returncode == 0, done.stderr
     assert "train: resumed at step 3 of 8" in done.stderr
@@ -64,7 +64,7 @@ def test_a_process_that_fails_or_falls_silent_ends_the_run(
     monkeypatch.chdir(tmp_path)
     reference.main()
 
-    done = run_module(tmp_path, "tests.one_fails_train", SECOND_PROCESS=second_process)
+    done = run_module(tmp_path, "tests.support.one_fails_train", SECOND_PROCESS=second_process)
 
     assert done.returncode != 0
     assert words in done.stderr

@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import LlamaConfig
 
-from stages import paths, reference, train
-from stages.io import sha256_file
-from tests.tiny_models import CONFIGS, SHAPE
-from tests.tiny_project import make_project, run_module, set_train
+from stages import reference, train
+from stages.files.io import sha256_file
+from stages.run import paths
+from tests.support.tiny_models import CONFIGS, SHAPE
+from tests.support.tiny_project import make_project, run_module, set_train
 
 # Adam divides a gradient by its own size, so a gradient that is all rounding may step by the learning rate.
 CLOSE = 1e-4
@@ -55,7 +56,7 @@ def test_all_weights_shared_by_two_processes_end_as_in_one_also_after_a_kill(
     one = train_in_one_process(tmp_path, monkeypatch)
     policy_of_one = load_file(weights)
 
-    whole = run_module(tmp_path, "tests.sharded_train")
+    whole = run_module(tmp_path, "tests.support.sharded_train")
     assert whole.returncode == 0, whole.stderr
     assert len(one) == 8
     assert read_log(tmp_path, "loss") == pytest.approx(one, abs=1e-4)
@@ -63,12 +64,12 @@ def test_all_weights_shared_by_two_processes_end_as_in_one_also_after_a_kill(
     uninterrupted = sha256_file(weights)
     weights.unlink()
 
-    killed = run_module(tmp_path, "tests.sharded_train", KILL_AT_STEP="4")
+    killed = run_module(tmp_path, "tests.support.sharded_train", KILL_AT_STEP="4")
     assert killed.returncode != 0
     assert not weights.exists()
     (shards,) = (tmp_path / "checkpoints").glob("*/checkpoint-3/pytorch_model_fsdp_0")
     assert len(list(shards.glob("*.distcp"))) == 2  # each process wrote its own part
-    resumed = run_module(tmp_path, "tests.sharded_train")
+    resumed = run_module(tmp_path, "tests.support.sharded_train")
 
     assert resumed.returncode == 0, resumed.stderr
     assert "train: resumed at step 3 of 8" in resumed.stderr
@@ -83,7 +84,7 @@ def test_an_adapter_over_shared_weights_ends_as_in_one_process(
     one = train_in_one_process(tmp_path, monkeypatch)
     policy_of_one = load_file(adapter)
 
-    done = run_module(tmp_path, "tests.sharded_train")
+    done = run_module(tmp_path, "tests.support.sharded_train")
 
     assert done.returncode == 0, done.stderr
     assert read_log(tmp_path, "loss") == pytest.approx(one, abs=1e-4)
@@ -100,7 +101,7 @@ def test_log_probs_are_not_rounded_where_bfloat16_weights_are_shared(
     monkeypatch.chdir(tmp_path)
     reference.main()
 
-    done = run_module(tmp_path, "tests.sharded_train")
+    done = run_module(tmp_path, "tests.support.sharded_train")
 
     assert done.returncode == 0, done.stderr
     # the first step has a learning rate of 0 before it: policy and reference are the same, -log(1/2) is left

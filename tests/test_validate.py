@@ -8,7 +8,7 @@ import yaml
 from stages import split as split_stage
 from stages import validate as validate_stage
 from stages.errors import InputError, ParamsError
-from tests.pair_factory import make_raw, make_text, write_rows
+from tests.support.pair_factory import make_raw, make_text, write_rows
 
 REPOSITORY = Path(__file__).parent.parent
 OUTS = ("data/validate/pairs.jsonl", "data/validate/prompts.jsonl", "data/validate/violations.jsonl",

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
-from stages import paths, winrate
-from stages.cli import study_open, study_reveal
-from stages.io import read_json, sha256_file
-from stages.study_files import KEY, TABLE, ballots_folder, study_folder
-from tests.study_factory import always, hand_in, make_world, prefers
+from stages import winrate
+from stages.cli.study import open as study_open
+from stages.cli.study import reveal as study_reveal
+from stages.files.io import read_json, sha256_file
+from stages.run import paths
+from stages.study.folder import KEY, TABLE, ballots_folder, study_folder
+from tests.support.study_factory import always, hand_in, make_world, prefers
 
 EDITORS = ("editor-1", "editor-2", "editor-3")
 

@@ -1,1 +1,1 @@
-"""The commands of `bluepencil`."""
+"""The command tree: `bluepencil study open` is `cli/study/open.py`."""

@@ -2,15 +2,16 @@
 
 import typer
 
-from stages.cli import data, pipeline, study
+from stages.cli import data, pipeline
 from stages.cli.compare import compare
 from stages.cli.doctor import doctor
 from stages.cli.gate import gate
 from stages.cli.release import release
 from stages.cli.remote import remote
 from stages.cli.report import report
-from stages.cli.verify import verify
-from stages.shell import be_quiet_and_offline, exit_in_words
+from stages.cli.study import app as study
+from stages.release.verify import verify
+from stages.run.shell import be_quiet_and_offline, exit_in_words
 
 app = typer.Typer(
     name="bluepencil",

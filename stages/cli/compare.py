@@ -17,6 +17,6 @@ def compare(
     page: Annotated[Path | None, typer.Option(help="Write the comparison as an offline page, too.")] = None,
 ) -> None:
     """Rank variants by selection accuracy, seeds together; pair the first with the next or with all named."""
-    from stages.cli.comparing import compare_variants
+    from stages.variants.compare import compare_variants
 
     compare_variants(revs or [], page)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.io import dump_json
-from stages.params import load_params
+from stages.files.io import dump_json
+from stages.run.params import load_params
 
 if TYPE_CHECKING:
-    from stages.core.audits import Audit
+    from stages.data.audits import Audit
 
 app = typer.Typer(help="Check preference pairs.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -37,7 +37,7 @@ def check(
     Exits 0 where the pairs are fit, 1 where they break an error-level rule more often than
     allowed, 2 where they cannot be read.
     """
-    from stages.validate import read_settings, validate_pairs
+    from stages.data.checking import read_settings, validate_pairs
 
     params = load_params()
     mapping = parse_columns(columns) if columns else params.data.columns

@@ -5,15 +5,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from stages.adapters import launch, machine
-from stages.adapters.model_config import Found, find_shape
-from stages.adapters.pair_lengths import PairFile, measure_pairs
-from stages.core.doctor import GIB, Finding, disk_bytes, judge_needs, total_seconds
-from stages.core.needs import Lengths, Need, Plan, Shards, stage_needs
-from stages.core.text_lengths import estimate_lengths
 from stages.errors import ParamsError
-from stages.io import dump_json
-from stages.params import Params, load_params
+from stages.files.io import dump_json
+from stages.run.params import Params, load_params
+from stages.sizing import machine
+from stages.sizing.estimates import Lengths, Need, Plan, Shards, stage_needs
+from stages.sizing.lengths import PairFile, estimate_lengths, measure_pairs
+from stages.sizing.model_config import Found, find_shape
+from stages.sizing.way_out import GIB, Finding, disk_bytes, judge_needs, total_seconds
+from stages.training import launch
 
 ALL_QUESTIONS = {"bundled": 280, "csv": 14042, "hub": 14042}
 PACKAGES = [

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from stages import paths
-from stages.core.findings import State
-from stages.core.verdicts import StoredGates, StoredVerdict, parse_gates
-from stages.core.wording import as_written, in_hundred
+from stages.decision.findings import State
+from stages.decision.verdicts import StoredGates, StoredVerdict, parse_gates
+from stages.decision.wording import as_written, in_hundred
 from stages.errors import InputError
-from stages.io import dump_json, read_json
+from stages.files.io import dump_json, read_json
+from stages.run import paths
 
 EXIT_CODES: dict[State, int] = {
     "pass": 0,

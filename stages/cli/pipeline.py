@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from stages.core.yaml_text import parse_yaml, show
 from stages.errors import InputError
-from stages.io import read_text, write_text
-from stages.params import PARAMS_FILE, Params, load_params, parse_params
+from stages.files.io import read_text, write_text
+from stages.files.yaml_text import parse_yaml, show
+from stages.run.params import PARAMS_FILE, Params, load_params, parse_params
 
 SIZES = Path("sizes")
 FIRST_COLUMNS = (

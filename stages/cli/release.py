@@ -25,6 +25,6 @@ def release(
     ] = None,
 ) -> None:
     """Merge, check and write the model that ships, with its card, page, hashes and lineage."""
-    from stages.cli.releasing import release_model
+    from stages.release.release import release_model
 
     release_model(to=to, override=override, push_to_hub=push_to_hub, version=version)

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from stages import paths
-from stages.adapters.chromium import print_pdf
 from stages.errors import InputError
+from stages.pages.chromium import print_pdf
+from stages.run import paths
 
 
 def report(

@@ -11,13 +11,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from typer.testing import CliRunner
 
-from stages import paths, winrate
-from stages.adapters.ballot_page import Screen, render_ballot_page
-from stages.cli.study import app
-from stages.core.ballots import Answer, read_ballot, write_ballot
-from stages.io import read_json
-from stages.study_files import page_file, study_folder
-from tests.study_factory import hand_in, make_world, page_data, paragraph, prefers
+from stages import winrate
+from stages.cli.study.app import app
+from stages.files.io import read_json
+from stages.run import paths
+from stages.study.ballot_page import Screen, render_ballot_page
+from stages.study.ballots import Answer, read_ballot, write_ballot
+from stages.study.folder import page_file, study_folder
+from tests.support.study_factory import hand_in, make_world, page_data, paragraph, prefers
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 AXE_RUN = "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"

@@ -1,1 +1,0 @@
-"""The only modules that import heavy libraries, one library per file."""

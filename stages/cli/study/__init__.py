@@ -1,0 +1,1 @@
+"""`bluepencil study`: what the custodian of the blind study does."""

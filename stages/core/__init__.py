@@ -1,1 +1,0 @@
-"""Pure decisions: values in, values out. No disk, clock, network, torch or hidden randomness."""

@@ -1,0 +1,168 @@
+"""Audits of the kept pairs: numbers that no single row can break, and what is odd about them."""
+
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from stages.data.pair_index import SHOWN, UNKNOWN, PairIndex
+from stages.files.hashing import uniform
+
+N_FOLDS = 5
+MAX_CLASSIFIED = 20_000  # pairs; more do not make the trivial classifier's share more certain
+MIN_CLASSIFIED = 50
+
+Numbers = NDArray[np.int64]
+
+
+class AuditLimits(NamedTuple):
+    """From params.yaml `validate.audit`, as shares; a p-value for the order of the sides."""
+
+    longer_wins_low: float
+    longer_wins_high: float
+    left_wins_min_p_value: float
+    trivial_classifier_below: float
+    agreement_above: float
+    min_pairs_per_editor: int
+
+
+class Audit(NamedTuple):
+    """`numbers` and `days` go to the metrics (what is not known is left out), `remarks` to the page."""
+
+    numbers: dict[str, float | int]
+    remarks: list[str]
+    days: dict[str, str]
+
+
+def audit_pairs(index: PairIndex, kept: NDArray[np.bool_], components: Numbers, limits: AuditLimits) -> Audit:
+    """Audit the kept entries of the index; agreement looks at all entries, before any is set aside."""
+    numbers: dict[str, float | int] = {}
+    numbers |= _longer_wins(index.surfaces[kept, 0])
+    numbers |= _left_wins(index.column("shown")[kept])
+    numbers |= _counts("editor", index.column("editor")[kept])
+    numbers |= _counts("section", index.column("section")[kept])
+    numbers |= measure_agreement(index.column("chosen"), index.column("rejected"), index.column("editor"))
+    numbers |= classify_by_surface(index.surfaces[kept], components[kept])
+    known_days = index.column("day")[kept & (index.column("day") > UNKNOWN)]
+    numbers["n_day_known"] = len(known_days)
+    return Audit(numbers, _remark(numbers, limits), first_and_last(known_days))
+
+
+def _longer_wins(differences: NDArray[np.float32]) -> dict[str, float | int]:
+    """ "Longer" means more characters; the baseline is what always or never choosing it would reach."""
+    n_longer, n_shorter = int((differences > 0).sum()), int((differences < 0).sum())
+    if not n_longer + n_shorter:
+        return {}
+    share = n_longer / len(differences)
+    return {
+        "longer_wins_share": share,
+        "length_baseline_accuracy": max(n_longer, n_shorter) / len(differences),
+        "n_equal_length": len(differences) - n_longer - n_shorter,
+    }
+
+
+def _left_wins(shown: Numbers) -> dict[str, float | int]:
+    n_left, n_right = int((shown == SHOWN["left"]).sum()), int((shown == SHOWN["right"]).sum())
+    if not n_left + n_right:
+        return {"n_order_known": 0}
+    return {
+        "n_order_known": n_left + n_right,
+        "left_wins_share": n_left / (n_left + n_right),
+        "left_wins_p_value": float(binomtest(n_left, n_left + n_right).pvalue),
+    }
+
+
+def _counts(name: str, values: Numbers) -> dict[str, float | int]:
+    known = np.unique(values[values >= 0], return_counts=True)[1]
+    if not known.size:
+        return {f"n_{name}s": 0}
+    return {
+        f"n_{name}s": int(known.size),
+        f"n_pairs_of_busiest_{name}": int(known.max()),
+        f"n_pairs_of_rarest_{name}": int(known.min()),
+        f"n_pairs_without_{name}": int((values < 0).sum()),
+    }
+
+
+def measure_agreement(chosen: Numbers, rejected: Numbers, editor: Numbers) -> dict[str, float | int]:
+    """How often two editors who judged the same two texts preferred the same one."""
+    known = (editor >= 0) & (chosen != rejected)
+    low, high = np.minimum(chosen, rejected)[known], np.maximum(chosen, rejected)[known]
+    judged = np.unique(np.stack([low, high, editor[known], chosen[known]], axis=1), axis=0)
+    same_texts = np.unique(judged[:, :2], axis=0, return_inverse=True)[1].ravel()
+    n_agree = n_compared = 0
+    order = np.argsort(same_texts, kind="stable")
+    for rows in np.split(judged[order], np.flatnonzero(np.diff(same_texts[order])) + 1):
+        for position in range(len(rows)):
+            others = rows[:position][rows[:position, 2] != rows[position, 2]]
+            n_compared += len(others)
+            n_agree += int((others[:, 3] == rows[position, 3]).sum())
+    if not n_compared:
+        return {"n_doubly_judged": 0}
+    return {"n_doubly_judged": n_compared, "agreement_share": n_agree / n_compared}
+
+
+def first_and_last(days: Numbers) -> dict[str, str]:
+    """The first and the last of the days on which pairs were reviewed, in ISO 8601."""
+    if not days.size:
+        return {}
+    first, last = (date.fromordinal(int(day)).isoformat() for day in (days.min(), days.max()))
+    return {"reviewed_from": first, "reviewed_to": last}
+
+
+def classify_by_surface(differences: NDArray[np.float32], components: Numbers) -> dict[str, float | int]:
+    """Accuracy of a logistic regression on surface features, cross-validated by whole components.
+
+    The differences are turned around for half of the pairs, so that there are two classes; without
+    an intercept the model is the same for both.
+    """
+    if len(differences) > MAX_CLASSIFIED:
+        step = len(differences) // MAX_CLASSIFIED + 1
+        differences, components = differences[::step], components[::step]
+    if len(differences) < MIN_CLASSIFIED or len(np.unique(components)) < 2 * N_FOLDS:
+        return {}
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GroupKFold
+
+    scale = differences.std(axis=0)
+    features = (differences / np.where(scale > 0, scale, 1)).astype(np.float64)
+    sign = np.where([uniform("turn", str(row)) < 0.5 for row in range(len(features))], -1, 1)
+    n_right = 0.0
+    for train, rest in GroupKFold(N_FOLDS).split(features, groups=components):
+        model = LogisticRegression(fit_intercept=False).fit(features[train] * sign[train, None], sign[train])
+        score = features[rest] @ model.coef_[0]
+        n_right += float((score > 0).sum() + (score == 0).sum() / 2)
+    return {"trivial_classifier_accuracy": round(n_right / len(features), 6)}
+
+
+def _remark(numbers: dict[str, float | int], limits: AuditLimits) -> list[str]:
+    remarks = []
+    share = numbers.get("longer_wins_share")
+    if share is not None and not limits.longer_wins_low <= share <= limits.longer_wins_high:
+        remarks.append(
+            f"The longer text wins in {share:.0%} of the pairs: a model may learn length instead of quality."
+        )
+    if numbers.get("left_wins_p_value", 1.0) < limits.left_wins_min_p_value:
+        remarks.append(
+            f"The left text wins in {numbers['left_wins_share']:.0%} of the pairs whose order is known, "
+            "which is not chance: the side on which a text stood has swayed the judgement."
+        )
+    accuracy = numbers.get("trivial_classifier_accuracy")
+    if accuracy is not None and accuracy >= limits.trivial_classifier_below:
+        remarks.append(
+            f"A trivial classifier that sees only lengths and punctuation reaches {accuracy:.0%}, as much as "
+            "the gate asks: the data is too easy, or something leaks."
+        )
+    agreement = numbers.get("agreement_share")
+    if agreement is not None and agreement < limits.agreement_above:
+        remarks.append(
+            f"Editors who judged the same texts agree in {agreement:.0%}: no model can do much better."
+        )
+    if 0 < numbers.get("n_pairs_of_rarest_editor", 0) < limits.min_pairs_per_editor:
+        remarks.append(
+            f"The editor with the fewest pairs judged {numbers['n_pairs_of_rarest_editor']}, fewer than "
+            f"{limits.min_pairs_per_editor}: results by editor say little there."
+        )
+    return remarks

@@ -1,0 +1,118 @@
+"""A file of pairs checked by every rule: its results, its violations, its page."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stages.data.audits import AuditLimits
+from stages.data.forms.rows import Columns, read_pair
+from stages.data.forms.tables import open_pairs, read_rows
+from stages.data.page import (
+    draw_length_differences,
+    draw_names,
+    pick_examples,
+)
+from stages.data.prompt_rules import CheckedPrompts
+from stages.data.rules import RuleSetting, compare_rules
+from stages.data.validation import (
+    CheckedPairs,
+    CheckedRows,
+    Settings,
+    Violation,
+    check_pairs,
+    list_violations,
+)
+from stages.data.verdict import RuleResult, judge_rules
+from stages.errors import InputError, ParamsError
+from stages.files.pairs import PreferencePair
+from stages.pages.html import render_page
+from stages.run.params import ValidateParams
+
+
+class ValidatedPairs(NamedTuple):
+    """A file of pairs, checked: its columns, its rows, and a result per rule."""
+
+    columns: Columns
+    checked: CheckedPairs
+    results: list[RuleResult]
+
+
+def read_settings(params: ValidateParams) -> Settings:
+    """The rules' settings; ParamsError where they are not those of the code."""
+    rules = {name: RuleSetting(*dict(rule).values()) for name, rule in params.rules.items()}
+    if problems := compare_rules(rules):
+        raise ParamsError("params.yaml `validate.rules`\n  " + "\n  ".join(problems))
+    return Settings(
+        min_words=params.min_words,
+        max_words=params.max_words,
+        similarity=params.near_duplicate_similarity,
+        rules=rules,
+        audit=AuditLimits(**dict(params.audit)),
+    )
+
+
+def validate_pairs(path: Path, mapping: Mapping[str, str], settings: Settings) -> ValidatedPairs:
+    """Check a file of pairs; InputError where it cannot be read."""
+    table = open_pairs(path, mapping)
+    checked = check_pairs(table.rows, table.columns, settings)
+    return ValidatedPairs(table.columns, checked, judge(checked.rows, settings, checked.frame))
+
+
+def judge(rows: CheckedRows, settings: Settings, frame: Mapping[str, Any] | None = None) -> list[RuleResult]:
+    """Let Great Expectations count and judge; it is imported here and nowhere sooner."""
+    from stages.data.great_expectations import WordLimits, run_suite
+
+    words = WordLimits(settings.min_words, settings.max_words)
+    counted = run_suite(rows.about, frame if frame is not None else rows.holds, settings.rules, words)
+    return judge_rules(counted, rows, settings.rules)
+
+
+def kept_pairs(path: Path, pairs: ValidatedPairs) -> Iterator[PreferencePair]:
+    """Read the file once more and pass on what is kept: a million pairs do not fit in memory twice."""
+    for row, keep in zip(read_rows(path), pairs.checked.rows.kept, strict=True):
+        if keep:
+            reading = read_pair(row, pairs.columns)
+            if reading.pair is None:
+                raise InputError(f"{path}: line {row.line} has changed while it was read; run again")
+            yield reading.pair
+
+
+def all_violations(pairs: CheckedRows, prompts: CheckedRows, settings: Settings) -> Iterator[Violation]:
+    """Those of the pairs, then those of the prompts."""
+    yield from list_violations(pairs, settings.rules)
+    yield from list_violations(prompts, settings.rules)
+
+
+def render_report(
+    pairs: ValidatedPairs,
+    prompts: CheckedPrompts,
+    results: list[RuleResult],
+    metrics: dict[str, Any],
+    settings: Settings,
+) -> str:
+    """The page a data owner reads; the same bytes for the same data, wherever it lies."""
+    index, kept = pairs.checked.entries, pairs.checked.kept_pairs
+    return render_page(
+        "data/data_report.html.j2",
+        metrics=metrics,
+        results=results,
+        examples=pick_examples(pairs.results, pairs.checked.rows, settings.rules),
+        prompt_examples=pick_examples(results[len(pairs.results) :], prompts.rows, settings.rules),
+        remarks=pairs.checked.audit.remarks,
+        audit=pairs.checked.audit.numbers,
+        extra_columns=pairs.columns.extra,
+        lengths=draw_length_differences(index, kept),
+        editors=draw_names(index.editors, index.column("editor")[kept], without="no editor named"),
+        sections=draw_names(index.sections, index.column("section")[kept], without="no section named"),
+    )
+
+
+def refuse_nothing_kept(pairs: ValidatedPairs, path: Path) -> None:
+    """InputError where every row is set aside."""
+    rows = pairs.checked.rows
+    if not rows.kept.any():
+        worst = max(pairs.results, key=lambda result: result.n_violations)
+        raise InputError(
+            f"{path}: none of {rows.n_rows} rows can be kept; most often broken: {worst.rule} "
+            f"({worst.n_violations} rows). `bluepencil data check {path}` shows every rule"
+        )

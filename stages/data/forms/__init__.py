@@ -1,0 +1,1 @@
+"""Rows and tables, and every form in which they come."""

@@ -1,0 +1,133 @@
+"""What is remembered of every pair while the file streams by: numbers, never texts."""
+
+import re
+from array import array
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.data.components import PairTexts
+from stages.data.texts import TextTable
+from stages.files.pairs import PreferencePair
+
+UNKNOWN = -1
+
+
+DAY = re.compile(r"\d{4}-?\d{2}-?\d{2}([T ].*)?")  # seconds since 1970 would pass as a day of the year 1712
+
+
+def day_number(text: str | None) -> int:
+    """The ordinal of an ISO 8601 day or time, as it was written there; UNKNOWN for anything else."""
+    if text is None or not DAY.fullmatch(text):
+        return UNKNOWN
+    try:
+        return datetime.fromisoformat(text).toordinal()
+    except ValueError:
+        return UNKNOWN
+
+
+FEATURES = (
+    "characters", "words", "sentences", "commas", "digits", "capitals", "quotes", "parentheses",
+    "letters_per_word", "words_per_sentence",
+)  # fmt: skip
+
+
+N_FEATURES = len(FEATURES)
+
+
+SENTENCE_END = re.compile(r"[.!?]+")
+
+
+def measure_surface(text: str) -> tuple[float, ...]:
+    """The value of each of `FEATURES`."""
+    words = text.split()
+    n_sentences = max(1, len(SENTENCE_END.findall(text)))
+    return (
+        len(text), len(words), n_sentences, text.count(","), sum(map(str.isdigit, text)),
+        sum(map(str.isupper, text)),
+        sum(text.count(mark) for mark in "\"'“”‘’"), text.count("("),
+        sum(map(len, words)) / max(1, len(words)), len(words) / n_sentences,
+    )  # fmt: skip
+
+
+def compare_surfaces(chosen: str, rejected: str) -> list[float]:
+    """Chosen minus rejected, feature by feature."""
+    return [a - b for a, b in zip(measure_surface(chosen), measure_surface(rejected), strict=True)]
+
+
+SHOWN = {None: 0, "left": 1, "right": 2}
+
+
+class Names:
+    """Numbers for names, counting from 0; no name is -1."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def add(self, name: str | None) -> int:
+        """The number of `name`."""
+        return -1 if name is None else self._numbers.setdefault(name, len(self._numbers))
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @property
+    def all(self) -> list[str]:
+        """The names by number."""
+        return list(self._numbers)
+
+
+class PairIndex:
+    """One entry per row that holds a pair, in the order of the file."""
+
+    def __init__(self) -> None:
+        self.texts, self.prompts = TextTable(), TextTable()
+        self.ids, self.groups, self.editors, self.sections = Names(), Names(), Names(), Names()
+        self.n_synthetic = 0
+        self._columns = {name: array("q") for name in ("line", "id", "prompt", "chosen", "rejected", "group",
+                                                       "editor", "section", "shown", "day")}  # fmt: skip
+        self._surfaces = array("f")
+
+    def __len__(self) -> int:
+        return len(self._columns["line"])
+
+    def add(self, line: int, pair: PreferencePair) -> None:
+        """Remember one pair."""
+        values = (
+            line, self.ids.add(pair.pair_id), self.prompts.add(pair.prompt), self.texts.add(pair.chosen),
+            self.texts.add(pair.rejected), self.groups.add(pair.group_id), self.editors.add(pair.editor),
+            self.sections.add(pair.section), SHOWN[pair.chosen_shown],
+            day_number(pair.reviewed_at),
+        )  # fmt: skip
+        for column, value in zip(self._columns.values(), values, strict=True):
+            column.append(value)
+        self._surfaces.extend(compare_surfaces(pair.chosen, pair.rejected))
+        self.n_synthetic += pair.synthetic
+
+    def column(self, name: str) -> NDArray[np.int64]:
+        """One number per pair: line, id, prompt, chosen, rejected, group, editor, section, shown or day."""
+        return np.array(self._columns[name], dtype=np.int64)
+
+    @property
+    def surfaces(self) -> NDArray[np.float32]:
+        """Shape (pairs, features): chosen minus rejected, see `surface`."""
+        return np.array(self._surfaces, dtype=np.float32).reshape(-1, N_FEATURES)
+
+    @property
+    def pair_texts(self) -> PairTexts:
+        """The numbers that components are made of."""
+        return PairTexts(
+            self.texts,
+            self.column("prompt"),
+            self.column("chosen"),
+            self.column("rejected"),
+            self.column("group"),
+        )
+
+
+def lines_like(values: NDArray[np.int64], lines: NDArray[np.int64]) -> Sequence[int]:
+    """Per entry, the line of the first entry with the same value; its own where it is the first."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    return lines[first[inverse]].tolist()  # type: ignore[no-any-return]

@@ -1,0 +1,66 @@
+"""The rules of the fresh prompts."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from stages.data.forms.rows import Finding, RawRow, read_prompt
+from stages.data.near_duplicates import find_near_duplicates
+from stages.data.pair_index import PairIndex
+from stages.data.texts import TextTable
+from stages.data.validation import CheckedRows, Settings, collect_findings
+from stages.files.pairs import Prompt
+
+
+class CheckedPrompts(NamedTuple):
+    """The rows, and the prompts that are kept."""
+
+    rows: CheckedRows
+    prompts: list[Prompt]
+
+
+def check_prompts(rows: Iterable[RawRow], index: PairIndex, settings: Settings) -> CheckedPrompts:
+    """Check the prompts among themselves and against the pairs' prompts and texts in `index`."""
+    lines, ids, prompts = list[int](), dict[int, str | None](), list[Prompt | None]()
+    findings: list[tuple[int, Finding]] = []
+    seen: dict[tuple[str, object], int] = {}
+    table = TextTable()
+    numbers: dict[int, int] = {}
+    for number, row in enumerate(rows):
+        prompt, problem = read_prompt(row)
+        lines.append(row.line)
+        prompts.append(prompt)
+        if prompt is None:
+            findings.append((number, Finding("prompts_are_readable", problem)))
+            continue
+        ids[number] = prompt.prompt_id
+        numbers[number] = table.add(prompt.prompt)
+        firsts = {
+            what: seen.setdefault((what, value), row.line)
+            for what, value in (("id", prompt.prompt_id), ("prompt", numbers[number]))
+        }
+        if alike := [f"line {line} has the same {what}" for what, line in firsts.items() if line != row.line]:
+            findings.append(
+                (number, Finding("prompts_are_unique", ", ".join(alike)))
+            )  # one a row: rows count
+        if index.prompts.find(prompt.prompt) is not None or index.texts.find(prompt.prompt) is not None:
+            findings.append((number, Finding("prompts_are_fresh", "it stands in a pair")))
+    findings += _near_duplicates(numbers, lines, table, similarity=settings.similarity)
+    checked = collect_findings("prompts", lines, ids, findings, settings.rules)
+    kept = [prompt for prompt, keep in zip(prompts, checked.kept, strict=True) if keep and prompt is not None]
+    return CheckedPrompts(checked, kept)
+
+
+def _near_duplicates(
+    numbers: dict[int, int], lines: list[int], table: TextTable, *, similarity: float
+) -> list[tuple[int, Finding]]:
+    """Prompts that resemble each other; one finding per prompt."""
+    found = find_near_duplicates(table.words, table.ends, similarity=similarity)
+    row_of = {text: row for row, text in reversed(numbers.items())}
+    others: dict[int, int] = {}
+    for link in found:
+        others.setdefault(row_of[link.first], lines[row_of[link.second]])
+        others.setdefault(row_of[link.second], lines[row_of[link.first]])
+    return [
+        (row, Finding("prompts_are_not_near_duplicates", f"much like line {line}"))
+        for row, line in others.items()
+    ]

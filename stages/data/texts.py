@@ -1,0 +1,105 @@
+"""The one normal form in which texts are compared.
+
+Two texts are equal when their words are: compatibility forms (NFKC), case, punctuation, symbols,
+white space and invisible characters do not count, digits, accents and word order do. So
+"Github  repo." equals "GitHub repo", and "10 sites" differs from "12 sites".
+"""
+
+import hashlib
+import unicodedata
+from array import array
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class _Separators(dict[int, str]):
+    """A table for `str.translate`: letters, marks and digits stay, anything else is a space."""
+
+    def __missing__(self, code: int) -> str:
+        kind = unicodedata.category(chr(code))
+        kept = "" if kind == "Cf" else chr(code) if kind[0] in "LMN" else " "  # Cf: soft hyphen, joiners
+        self[code] = kept
+        return kept
+
+
+_SEPARATORS = _Separators()
+
+
+def normalise(text: str) -> str:
+    """The words of `text`, case-folded and joined by single spaces.
+
+    A text without any word (only signs) is compared by its signs, so "!!!" differs from "???".
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    words = folded.translate(_SEPARATORS).split()
+    return " ".join(words) if words else " ".join(folded.split())
+
+
+def count_words(text: str) -> int:
+    """Runs of characters between white space, as word processors count them."""
+    return len(text.split())
+
+
+def text_key(normal: str) -> int:
+    """64 bits that stand for a normalised text; a million texts collide with a chance of 1e-7."""
+    return (
+        int.from_bytes(hashlib.blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=8).digest()) >> 1
+    )
+
+
+class TextTable:
+    """Gives equal texts (after `normalise`) the same number, counting from 0."""
+
+    def __init__(self) -> None:
+        self._number_of_key: dict[int, int] = {}
+        self._number_of_word: dict[str, int] = {}
+        self._words = array("I")
+        self._ends = array("q", [0])
+
+    def __len__(self) -> int:
+        return len(self._number_of_key)
+
+    def add(self, text: str) -> int:
+        """The number of `text`; its words are stored when it is new."""
+        normal = normalise(text)
+        number = self._number_of_key.setdefault(text_key(normal), len(self._number_of_key))
+        if number == len(self._ends) - 1:
+            numbers = self._number_of_word
+            self._words.extend([numbers.setdefault(word, len(numbers)) for word in normal.split()])
+            self._ends.append(len(self._words))
+        return number
+
+    def find(self, text: str) -> int | None:
+        """The number of `text` if an equal one was added."""
+        return self._number_of_key.get(text_key(normalise(text)))
+
+    @property
+    def words(self) -> NDArray[np.uint32]:
+        """The word numbers of all texts, one after the other."""
+        return np.frombuffer(self._words, dtype=np.uint32) if self._words else np.empty(0, dtype=np.uint32)
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """Text `i` has the words `words[ends[i]:ends[i + 1]]`."""
+        return np.frombuffer(self._ends, dtype=np.int64)
+
+
+def run_hashes(words: NDArray[np.uint32], length: int) -> NDArray[np.uint64]:
+    """A 64-bit hash of each run of `length` words, by the position at which the run starts.
+
+    Positions less than `length` words before the end of `words` have none.
+    """
+    n_runs = max(len(words) - length + 1, 0)
+    hashes = np.zeros(n_runs, dtype=np.uint64)
+    for offset in range(length):
+        hashes *= np.uint64(0x9E3779B97F4A7C15)  # odd, from the golden ratio
+        hashes += mix(words[offset : offset + n_runs].astype(np.uint64) + np.uint64(1))
+    return mix(hashes)
+
+
+def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's finaliser (Steele et al. 2014): neighbouring inputs get unrelated outputs."""
+    mixed = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

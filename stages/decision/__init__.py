@@ -1,0 +1,1 @@
+"""Evidence, findings, the three gates and the words for their verdicts."""

@@ -1,0 +1,1 @@
+"""What every stage reads and writes with: JSON, YAML, CSV, records, hashes, pairs."""

@@ -1,0 +1,1 @@
+"""Completions of the fresh prompts."""

@@ -1,0 +1,1 @@
+"""MMLU questions, asked through lm-eval."""

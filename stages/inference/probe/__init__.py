@@ -1,0 +1,1 @@
+"""Neutral texts and simple instructions, beside MMLU."""

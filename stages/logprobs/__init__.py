@@ -1,0 +1,1 @@
+"""Log-probs of completions: reference, scoring, rows that share a prompt, margins."""

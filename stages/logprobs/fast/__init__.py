@@ -1,0 +1,1 @@
+"""What makes scoring and training faster and could be deleted."""

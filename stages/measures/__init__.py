@@ -1,0 +1,1 @@
+"""Intervals, paired differences, accuracy, calibration, capability, probe: numbers in, numbers out."""

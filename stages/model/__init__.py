@@ -1,0 +1,1 @@
+"""A checkpoint on disk and in memory, its chat template, its manifest."""

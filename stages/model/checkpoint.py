@@ -1,0 +1,219 @@
+"""Loads tokenizers and models from a folder: safetensors only, no remote code, one runtime for all stages."""
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.errors import BluePencilError, ModelError
+from stages.files.io import read_json, sha256_file
+from stages.model.freed_memory import keep_freed_memory
+from stages.model.manifest import MANIFEST
+from stages.run.params import RuntimeParams
+from stages.run.progress import say
+from stages.run.shell import in_words
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+# What load_model reads of `runtime`: all of it that can change what a loaded model answers.
+LOADING_KEYS = {"device", "dtype", "quantization", "attn_implementation", "n_threads"}
+
+
+def load_tokenizer(folder: Path, *, place: str | None = None) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a checkpoint; ModelError where it cannot render a conversation or end one."""
+    from transformers import AutoTokenizer
+
+    where = place or str(folder)
+    if not folder.is_dir():
+        raise ModelError(f"{where}: no such folder; run `dvc repro base_model`")
+    with reading_checkpoint(f"{where}: the tokenizer cannot be loaded"):
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    if isinstance(tokenizer.chat_template, dict) and "default" not in tokenizer.chat_template:
+        raise ModelError(
+            f"{where}: the tokenizer has the chat templates {', '.join(map(str, tokenizer.chat_template))} "
+            "and none called default; name one so, or put chat_template.jinja there"
+        )
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"{where}: the tokenizer has no chat template, so prompts cannot be rendered for the model; "
+            "use an instruction-tuned checkpoint, or add its chat_template.jinja"
+        )
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"{where}: the tokenizer has no EOS token, so a completion has no end; set one")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token  # padding is masked everywhere, its id never matters
+    _check_vocabulary(tokenizer, folder, where)
+    return tokenizer
+
+
+def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreTrainedModel":
+    """The base (`policy` None), or the policy (an adapter, or a full checkpoint), in eval mode."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    use_threads(runtime)
+    if runtime.device == "cpu":
+        keep_freed_memory()
+    full_policy = policy is not None and not (policy / ADAPTER_CONFIG).exists()
+    folder = policy if policy is not None and full_policy else base
+    quantization = _quantization(runtime)
+    with reading_checkpoint(f"{folder}: the model cannot be loaded"):
+        model, info = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=getattr(torch, runtime.dtype),
+            attn_implementation=runtime.attn_implementation,
+            device_map={"": torch.cuda.current_device()} if runtime.device == "cuda" else None,
+            output_loading_info=True,
+            **quantization,
+        )
+    _refuse_drawn_weights(folder, sorted(info["missing_keys"]))
+    if policy is not None:
+        _check_belongs(base, policy)
+    if policy is not None and not full_policy:
+        from peft import PeftModel
+
+        if not (policy / ADAPTER_WEIGHTS).is_file():  # PEFT would open a pickle in its place
+            raise ModelError(f"{policy / ADAPTER_WEIGHTS}: no such file; run `dvc repro train`")
+        what, way_out = f"{policy}: the adapter cannot be loaded", "run `dvc repro train`"
+        with reading_checkpoint(what, way_out), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # refused below
+            model = PeftModel.from_pretrained(model, str(policy), local_files_only=True)
+        _refuse_partial_adapter(model, policy)
+    if runtime.device == "cpu":
+        from stages.model.onednn import use_onednn
+
+        use_onednn(model)
+    model.eval()
+    return model
+
+
+def for_short_texts(runtime: RuntimeParams, *, stage: str) -> RuntimeParams:
+    """`runtime` for a stage that flex attention would only slow down: with sdpa in its place, aloud."""
+    if runtime.attn_implementation != "flex_attention":
+        return runtime
+    say(f"{stage}: sdpa in place of flex_attention, which is for long rows (reference, train, holdout)")
+    return runtime.model_copy(update={"attn_implementation": "sdpa"})
+
+
+@contextmanager
+def reading_checkpoint(
+    what: str, way_out: str = "take a complete checkpoint of one source"
+) -> Iterator[None]:
+    """Whatever a library raises over somebody's files is a ModelError that says `what`; no memory is not.
+
+    The libraries raise what comes: TypeError, AttributeError and, out of Rust, a bare Exception.
+    """
+    try:
+        yield
+    except (BluePencilError, MemoryError):
+        raise
+    except Exception as error:
+        if in_words(error) is not None or type(error).__name__ == "OutOfMemoryError":
+            raise
+        raise ModelError(f"{what} ({_first_line(error)}); {way_out}") from error
+
+
+def _refuse_drawn_weights(folder: Path, missing: Sequence[str]) -> None:
+    """transformers draws by lot what a checkpoint lacks, and every number after that means nothing."""
+    if missing:
+        raise ModelError(
+            f"{folder}: the weights lack {len(missing)} tensors that config.json asks for ({missing[0]}, "
+            "...); take weights and config from one checkpoint"
+        )
+
+
+def _refuse_partial_adapter(model: Any, policy: Path) -> None:
+    """PEFT leaves a tensor that the file lacks as it is drawn, and passes over one that it does not know."""
+    from peft import get_peft_model_state_dict
+    from safetensors import safe_open
+
+    wanted = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    with safe_open(policy / ADAPTER_WEIGHTS, framework="pt") as file:
+        differing = sorted(wanted ^ set(file.keys()))
+    if differing:
+        raise ModelError(
+            f"{policy / ADAPTER_WEIGHTS}: {len(differing)} tensors are not those that {ADAPTER_CONFIG} asks "
+            f"for ({differing[0]!r}, {'missing' if differing[0] in wanted else 'not asked for'}, ...); "
+            "run `dvc repro train`"
+        )
+
+
+def _check_vocabulary(tokenizer: "PreTrainedTokenizerBase", folder: Path, where: str) -> None:
+    from transformers import AutoConfig
+
+    with reading_checkpoint(f"{where}: config.json cannot be loaded"):
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        n_rows = config.get_text_config().vocab_size
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= n_rows:
+        raise ModelError(
+            f"{where}: the tokenizer has ids up to {largest}, the model embeds {n_rows} ids (0 to "
+            f"{n_rows - 1}): they do not belong together; take both from one checkpoint"
+        )
+
+
+def use_threads(runtime: RuntimeParams) -> None:
+    """Fix the device and the thread count: sums over another number of threads may differ in the last bit.
+
+    Processes that train together on the CPUs of one machine share the threads: with more of them than cores
+    they would wait for each other at every product.
+    """
+    import torch
+
+    if runtime.device == "cuda" and not torch.cuda.is_available():
+        raise ModelError(
+            "runtime.device is cuda, but no CUDA device is here; set cpu (`bluepencil size default`)"
+        )
+    n_threads = runtime.n_threads
+    if runtime.device == "cuda":  # of several processes each has its own card
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    else:
+        n_threads = max(1, n_threads // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # torchrun's word
+    if torch.get_num_threads() != n_threads:
+        torch.set_num_threads(n_threads)
+
+
+def base_sha256(base: Path) -> str:
+    """What `models/base` is, as one hash: that of its manifest, which holds the hash of every file."""
+    return sha256_file(base / MANIFEST)
+
+
+def _check_belongs(base: Path, policy: Path) -> None:
+    trained_on = read_json(policy / "manifest.json").get("base_sha256")
+    if trained_on != base_sha256(base):
+        raise ModelError(f"{policy}: was trained on another base than {base}; run `dvc repro train`")
+
+
+def _quantization(runtime: RuntimeParams) -> dict[str, Any]:
+    if runtime.quantization == "none":
+        return {}
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "runtime.quantization nf4 needs the package bitsandbytes, which is not installed; "
+            "`pip install -e '.[qlora]'`, or set runtime.quantization none and train.method lora"
+        )
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    return {
+        "quantization_config": BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=getattr(torch, runtime.dtype),
+        )
+    }
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

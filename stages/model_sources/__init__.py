@@ -1,0 +1,1 @@
+"""Where a base model comes from: a package, the hub or a folder."""

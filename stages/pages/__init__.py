@@ -1,0 +1,1 @@
+"""HTML from templates, and Chromium to print it."""

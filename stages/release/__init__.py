@@ -1,0 +1,1 @@
+"""Releasing a policy, and verifying a release."""

@@ -1,0 +1,96 @@
+"""`bluepencil release`: refuse, or build the folder that ships, note it in git, and push it where asked."""
+
+import warnings
+from pathlib import Path
+
+from stages.errors import ReleaseError
+from stages.release.lineage import Decision, Lineage
+from stages.release.objections import gather_objections
+from stages.release.registry import artifact_of, settle_version
+from stages.release.rules import object_to_override
+from stages.release.writing import Plan, write_release
+from stages.reporting.pages import read_gates
+from stages.repository.git import head_revision
+from stages.run import paths
+from stages.run.params import load_params
+from stages.run.progress import say
+from stages.variants.compare import count_all_looks
+from stages.variants.experiments import list_experiments
+
+RELEASES = Path("releases")
+
+
+def release_model(
+    *, to: Path | None, override: str | None, push_to_hub: str | None, version: str | None
+) -> None:
+    """Write the release, register it and, where asked, upload it."""
+    warnings.simplefilter("ignore", FutureWarning)  # libraries among themselves; versions are pinned
+    plan = make_plan(to=to, override=override, version=version)
+    if push_to_hub is not None:
+        from stages.release.hub import check_hub
+
+        check_hub(push_to_hub, plan.version)
+    lineage = write_release(plan)
+    report_release(plan, lineage)
+    if push_to_hub is not None:
+        from stages.release.hub import push_folder
+
+        say(f"uploading {plan.folder} to {push_to_hub}")
+        print(f"pushed: {push_folder(plan.folder, push_to_hub, plan.version)}")
+
+
+def make_plan(*, to: Path | None, override: str | None, version: str | None) -> Plan:
+    """Everything settled before an hour is spent; ReleaseError lists all that forbids the release."""
+    params, gates = load_params(), read_gates()
+    rev = head_revision()
+    artifact = artifact_of(paths.POLICY_MODEL)
+    objections, study = gather_objections(params, gates)
+    problems = object_to_override(objections, override)
+    try:
+        chosen = settle_version(artifact, rev, version)
+    except ReleaseError as error:
+        chosen = ""
+        problems.append(str(error))
+    folder = to or RELEASES / f"{artifact}-{chosen}"
+    if folder.exists() or folder.is_symlink():
+        problems.append(f"{folder}: exists already; a release is never overwritten, name another folder")
+    if problems:
+        way_out = ""
+        if override is None and problems == objections.overridable:
+            way_out = '\n  to ship all the same, say why for everyone to read: --override "..."'
+        raise ReleaseError("release refused\n  " + "\n  ".join(problems) + way_out)
+    variants = list_experiments()  # the workspace first: it is clean, so it is the commit that ships
+    return Plan(
+        params=params,
+        folder=folder,
+        artifact=artifact,
+        version=chosen,
+        git_revision=rev,
+        decision=Decision(
+            overall=gates.overall.state,
+            gates={name: verdict.state for name, verdict in gates.named().items()},
+            override=override or "",
+            overridden=objections.overridable,
+        ),
+        n_looks=count_all_looks(variants, variants[0]),
+        study=study,
+    )
+
+
+def report_release(plan: Plan, lineage: Lineage) -> None:
+    """What was written, how close it is to what was judged, and what comes next."""
+    parity, again = lineage.model.parity, lineage.model.regeneration
+    print(f"released {lineage.tag} into {plan.folder}, overall {plan.decision.overall}")
+    if plan.decision.override:
+        print(f"  released all the same: {plan.decision.override}")
+    print(
+        f"  logits: largest difference {parity.max_difference:.2g} (allowed {parity.tolerance:.2g}), mean "
+        f"{parity.mean_difference:.2g}, over {parity.n_positions} tokens; the same token ranks first at "
+        f"{parity.same_top_token:.2%} of them"
+    )
+    n_same = again.n_prompts - len(again.different)
+    print(f"  the study's completions: {n_same} of {again.n_prompts} come out the same")
+    if again.different:
+        print(f"  different: {', '.join(again.different)}")
+    print(f"  looks at the held-out pairs: at least {lineage.n_looks}")
+    print(f"next: git push origin {lineage.tag}; anyone checks it with `bluepencil verify {plan.folder}`")

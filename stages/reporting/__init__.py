@@ -1,0 +1,1 @@
+"""The founder's page and the model card: words, plots, templates."""

@@ -1,0 +1,148 @@
+"""What no test covered, what could go wrong, and what to do next and at what cost."""
+
+from stages.decision.findings import State
+from stages.decision.verdicts import GateName
+from stages.decision.wording import as_written, count, in_words, plural, rounded, say_day, sentence
+from stages.reporting.outlook import Outlook
+from stages.reporting.scope import Scope
+
+MINUTES_IN_HOUR = 60
+
+
+def list_untested(scope: Scope) -> list[str]:
+    """Claims that this page does not make."""
+    return [
+        "If a text that our editors like wins a grant. Liking is not funding.",
+        "If what the texts say is true. No one checked the facts.",
+        f"What other people would like. These are {in_words(scope.n_editors)} of our own editors.",
+        f"Long texts. Each text stops after about {count(scope.max_new_tokens)} word parts.",
+        "Other kinds of writing, other languages, and safety.",
+    ]
+
+
+def list_risks(scope: Scope, *, n_looks: int | None) -> list[str]:
+    """Ways in which a good result could still mislead; `n_looks` at the set-aside pairs, if counted."""
+    risks = [
+        f"{sentence(in_words(scope.n_editors))} editors can share one taste, and the model learned from it.",
+        f"The blind test has {plural(scope.n_prompts, 'task')}. A few hard or easy ones can move the result.",
+        warn_of_choosing(n_looks),
+        "The model may have learned habits, such as length, that stand in for good writing.",
+    ]
+    if scope.period:
+        risks.append(f"Taste moves on. The newest pair is from {say_day(scope.period.reviewed_to)}.")
+    return risks
+
+
+def warn_of_choosing(n_looks: int | None) -> str:
+    """How often the set-aside pairs were used, as far as that is known."""
+    if n_looks is None:
+        return "If many versions are tried on the same tests, the best one looks better than it is."
+    if n_looks == 1:
+        return "The set-aside pairs have tested this version only. Each more version wears them out a little."
+    return (
+        f"The set-aside pairs have tested {count(n_looks)} versions so far. "
+        "The best of many looks better than it is."
+    )
+
+
+def advise(states: dict[GateName, State], overall: State, scope: Scope, outlook: Outlook) -> list[str]:
+    """What to do next, and what it costs in hours of editors; the first matching case."""
+    if overall == "invalid":
+        return [
+            "Mend the check that went wrong, then run the tests again.",
+            "It costs computer time only. Until then, no number here should be used.",
+        ]
+    if overall == "fail":
+        return [
+            "Keep the starting model. Try another version, and choose it on the practice pairs.",
+            "Do not choose by the tests on this page, or they wear out.",
+            f"Each version that you want to release needs its own blind test. {judging_cost(scope)}",
+        ]
+    if scope.is_synthetic:
+        return [
+            "Put in your own pairs and your own writing tasks, and run all of it again.",
+            f"Then comes the blind test. {judging_cost(scope)}",
+            "Nothing on this page says how that will turn out.",
+        ]
+    if states["winrate"] == "pending":
+        return [
+            judging_cost(scope),
+            "Set a day for the last ballot before the pages go out. The answer is ready that day.",
+        ]
+    if overall == "pending":
+        return ["Run the tests in full. It costs computer time only.", "Then read this page again."]
+    if overall == "inconclusive":
+        return [
+            "Do not release yet. The tests were too small, or the gain is too small, to tell.",
+            *settle(states, scope, outlook),
+        ]
+    return [
+        "Release the new model, and keep the starting model at hand.",
+        f"Repeat the blind test with new tasks once the model has been in use. {judging_cost(scope)}",
+        *confirm(states, scope, outlook),
+    ]
+
+
+def settle(states: dict[GateName, State], scope: Scope, outlook: Outlook) -> list[str]:
+    """What would settle each gate that is open."""
+    lines = []
+    if states["winrate"] == "inconclusive":
+        lines.append(settling_cost(scope, outlook.n_tasks_to_settle))
+    if states["accuracy"] == "inconclusive":
+        lines.append(collecting_cost(outlook))
+    if states["capability"] == "inconclusive":
+        lines.append(
+            "General knowledge: the questions are used up. Try a version that changes less, or a stronger "
+            "starting model. It costs computer time only."
+        )
+    return lines
+
+
+def confirm(states: dict[GateName, State], scope: Scope, outlook: Outlook) -> list[str]:
+    """What would turn a narrow pass of the blind test into a clear one."""
+    n_tasks = outlook.n_tasks_to_confirm
+    if states["winrate"] != "pass" or n_tasks is None or n_tasks <= scope.n_tasks_planned:
+        return []
+    return [
+        f"For a clear pass of the blind test, use {plural(n_tasks, 'new task')}, if the share seen so far "
+        f"is the true one. {judging_cost(scope, n_tasks=n_tasks)}"
+    ]
+
+
+def settling_cost(scope: Scope, n_tasks: int | None) -> str:
+    """What it takes to settle the blind test; `n_tasks` is None where no size is known to do."""
+    if n_tasks is None:
+        return f"A new blind test can settle the first test. {judging_cost(scope)} It may stay open again."
+    n_tasks = max(n_tasks, scope.n_tasks_planned)
+    return (
+        f"A new blind test with {plural(n_tasks, 'new task')} should settle the first test, if the share "
+        f"seen so far is the true one. {judging_cost(scope, n_tasks=n_tasks)} "
+        "If that is too much, try a better version."
+    )
+
+
+def judging_cost(scope: Scope, *, n_tasks: int | None = None) -> str:
+    """A study's cost in judgements and hours; of the planned size, if no other is given."""
+    n_views = (scope.n_tasks_planned if n_tasks is None else n_tasks) + scope.n_checks
+    n_all = scope.n_editors * n_views
+    minutes = as_written(scope.minutes_per_view)
+    each, together = (rounded(n * minutes / MINUTES_IN_HOUR) for n in (n_views, n_all))
+    return (
+        f"{sentence(in_words(scope.n_editors))} editors judge {plural(n_views, 'pair')} of texts each, "
+        f"{count(n_all)} in all. Planned at {rounded(minutes)} min a pair, that is {each} hours each and "
+        f"{together} hours in all."
+    )
+
+
+def collecting_cost(outlook: Outlook) -> str:
+    """What it takes to settle the test on set-aside pairs."""
+    if outlook.n_pairs_to_settle is None:
+        return "Our editors’ taste: more pairs alone will hardly settle it. Try a better version."
+    pairs = (
+        f"Our editors’ taste: set aside {plural(outlook.n_pairs_to_settle, 'pair')} that are new to the "
+        "model, if the share seen so far is the true one."
+    )
+    if outlook.n_weeks_for_pairs is None:
+        return pairs
+    weeks = plural(outlook.n_weeks_for_pairs, "week")
+    return f"{pairs} At the pace of the pairs we have, that is {weeks} of work."

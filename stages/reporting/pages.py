@@ -1,0 +1,169 @@
+"""The founder's page and the model card, rendered from what the other stages have written."""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+from stages.decision.evidence import Document
+from stages.decision.limits import exact_limits
+from stages.decision.metrics_files import EVIDENCE, read_documents
+from stages.decision.verdicts import StoredGates, is_usable, parse_gates
+from stages.errors import InputError
+from stages.files.io import read_json, read_jsonl, read_record, read_text, sha256_file
+from stages.model.manifest import MANIFEST, BaseManifest
+from stages.pages.html import render_page
+from stages.reporting.appendix import Appendix, PlotTables, draw_appendix
+from stages.reporting.excerpts import Excerpts, choose_excerpts, parse_scores
+from stages.reporting.model_card import card_metadata, format_setting, front_matter
+from stages.reporting.scope import Measures, Plan, Scope, gather_measures, gather_scope, study_words
+from stages.reporting.story import Story, tell_story
+from stages.run import paths
+from stages.run.params import Params, load_params
+from stages.study.items import BlindItem
+from stages.training.watch_rules import LEAVE_NO_TRACE
+
+MODEL_NAME = "Blue Pencil policy"
+
+
+CARD_DECIMALS = 4
+
+
+SLICES, CALIBRATION, MARGINS = (
+    paths.ACCURACY_PLOTS / name for name in ("slices.csv", "calibration.csv", "margins.csv")
+)
+
+
+PROMPT_SCORES, EDITORS = (  # only their headers until the study is complete
+    paths.WINRATE_PLOTS / name for name in ("prompts.csv", "editors.csv")
+)
+
+
+class Findings(NamedTuple):
+    """Everything that both files tell, read and checked once."""
+
+    params: Params
+    documents: dict[str, Document]
+    gates: StoredGates
+    measures: Measures
+    scope: Scope
+    excerpts: Excerpts
+    appendix: Appendix
+    base: BaseManifest
+
+
+def founder_page(findings: Findings, *, n_looks: int | None = None, override: str | None = None) -> str:
+    """The founder's page as HTML.
+
+    `n_looks` says how many versions the held-out pairs have scored, where somebody counted;
+    `override` is the reason for which the model is released against its verdict.
+    """
+    return render_page(
+        "reporting/founder.html.j2",
+        story=_story(findings, n_looks),
+        excerpts=findings.excerpts,
+        appendix=findings.appendix,
+        override=override,
+    )
+
+
+def model_card(findings: Findings, *, n_looks: int | None = None, override: str | None = None) -> str:
+    """The model card as Markdown; the options are those of `founder_page`."""
+    params, gates, scope, base = findings.params, findings.gates, findings.scope, findings.base
+    metadata = card_metadata(
+        model_name=MODEL_NAME,
+        base_name=base.name,
+        licence=base.licence,
+        is_adapter=params.train.method != "full",
+        is_synthetic=scope.is_synthetic,
+        gates=gates,
+    )
+    return render_page(
+        "reporting/model_card.md.j2",
+        front_matter=front_matter(metadata),
+        model_name=MODEL_NAME,
+        precision=CARD_DECIMALS,
+        gates=gates,
+        story=_story(findings, n_looks),
+        scope=scope,
+        base=base,
+        override=override,
+        pairs_name=params.data.pairs,
+        training=read_settings(params),
+        evidence={path.as_posix(): sha256_file(path) for path in EVIDENCE.values() if path.is_file()},
+    )
+
+
+def read_findings() -> Findings:
+    """Read what the other stages have written, in the current folder; InputError names what is broken."""
+    params = load_params()
+    documents = read_documents()
+    gates = read_gates()
+    items = read_jsonl(paths.BLIND_ITEMS, BlindItem)
+    measures = gather_measures(documents)
+    synthetic_items = (item.synthetic for item in items)
+    return Findings(
+        params=params,
+        documents=documents,
+        gates=gates,
+        measures=measures,
+        scope=gather_scope(documents, measures, read_plan(params), synthetic_items=synthetic_items),
+        excerpts=choose_excerpts(items, read_scores() if is_usable(gates.winrate) else {}),
+        appendix=read_appendix(params, gates),
+        base=read_record(paths.BASE_MODEL / MANIFEST, BaseManifest),
+    )
+
+
+def read_gates() -> StoredGates:
+    """The verdicts; InputError where `gate` has not written them."""
+    try:
+        return parse_gates(read_json(paths.GATE_METRICS))
+    except ValueError as error:
+        raise InputError(f"{paths.GATE_METRICS}: {error}; run `dvc repro gate`") from error
+
+
+def read_scores() -> dict[str, Fraction]:
+    """Each prompt's mean score; InputError where the table is not what `winrate` writes."""
+    try:
+        return parse_scores(read_text(PROMPT_SCORES))
+    except ValueError as error:
+        raise InputError(f"{PROMPT_SCORES}: cannot be read ({error}); run `dvc repro winrate`") from error
+
+
+def read_appendix(params: Params, gates: StoredGates) -> Appendix:
+    """The drawings; InputError where a table is not what its stage writes."""
+    tables = PlotTables(*(read_text(path) for path in (SLICES, CALIBRATION, MARGINS, EDITORS)))
+    try:
+        return draw_appendix(tables, gates, exact_limits(params.limits))
+    except ValueError as error:
+        folders = f"{paths.ACCURACY_PLOTS}, {paths.WINRATE_PLOTS}"
+        raise InputError(f"{folders}: a table cannot be read ({error}); run `dvc repro report`") from error
+
+
+def read_plan(params: Params) -> Plan:
+    """What `params.yaml` asks for, as plain values."""
+    return Plan(
+        n_train=params.size.n_train,
+        n_holdout=params.split.n_holdout,
+        min_questions=params.limits.capability.min_questions,
+        n_prompts=params.generate.n_prompts,
+        n_editors=len(params.study.editors),
+        n_checks=params.study.n_repeats + params.study.n_anchors,
+        minutes_per_view=params.study.plan.minutes_per_screen,
+        max_new_tokens=params.generate.max_new_tokens,
+    )
+
+
+def read_settings(params: Params) -> dict[str, str]:
+    """What the policy was trained with; the keys left out may have changed since, and it has not."""
+    settings = params.train.model_dump(exclude=set(LEAVE_NO_TRACE))
+    return {key: format_setting(value) for key, value in settings.items()}
+
+
+def _story(findings: Findings, n_looks: int | None) -> Story:
+    return tell_story(
+        findings.gates,
+        findings.measures,
+        exact_limits(findings.params.limits),
+        findings.scope,
+        study_reason=study_words(findings.documents),
+        n_looks=n_looks,
+    )

@@ -1,0 +1,120 @@
+"""What was measured, on how much of what there is: the numbers that the page and the card tell."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+from stages.decision.evidence import (
+    AccuracyEvidence,
+    CapabilityEvidence,
+    DataEvidence,
+    Document,
+    ReviewPeriod,
+    SplitEvidence,
+    WinrateEvidence,
+    WinrateStatus,
+    parse_capability,
+    parse_evidence,
+    parse_winrate,
+)
+
+
+class Measures(NamedTuple):
+    """The measured gates; None where there is no number."""
+
+    accuracy: AccuracyEvidence | None
+    winrate: WinrateEvidence | None
+    capability: CapabilityEvidence | None
+
+
+class Scope(NamedTuple):
+    """How much was done, of how much there is; and whether any of it is made up."""
+
+    n_trained: int
+    n_train: int
+    n_holdout_scored: int
+    n_holdout: int
+    n_questions: int
+    min_questions: int
+    n_prompts: int
+    n_editors: int
+    n_tasks_planned: int  # of a new study
+    n_checks: int  # pairs of texts shown to each editor on top: repeats and plain cases
+    minutes_per_view: float
+    max_new_tokens: int
+    is_synthetic: bool
+    split_sha256: str
+    period: ReviewPeriod | None  # None where no pair tells its day
+
+
+class Plan(NamedTuple):
+    """What `params.yaml` asks for."""
+
+    n_train: int | Literal["all"]
+    n_holdout: int
+    min_questions: int
+    n_prompts: int
+    n_editors: int
+    n_checks: int
+    minutes_per_view: float
+    max_new_tokens: int
+
+
+def gather_measures(documents: Mapping[str, Document]) -> Measures:
+    """The numbers that can be believed; a broken or missing file gives none."""
+    accuracy = parse_evidence(documents["accuracy"], "holdout", AccuracyEvidence)
+    winrate = parse_winrate(documents["winrate"])
+    capability = parse_capability(documents["capability"])
+    return Measures(
+        accuracy=accuracy if isinstance(accuracy, AccuracyEvidence) else None,
+        winrate=winrate if isinstance(winrate, WinrateEvidence) else None,
+        capability=capability if isinstance(capability, CapabilityEvidence) else None,
+    )
+
+
+def gather_scope(
+    documents: Mapping[str, Document], measures: Measures, plan: Plan, *, synthetic_items: Iterable[bool]
+) -> Scope:
+    """How much of the data was used; made up is what any file calls so."""
+    data = parse_evidence(documents["validate"], "validate", DataEvidence)
+    split = parse_evidence(documents["split"], "split", SplitEvidence)
+    winrate = parse_winrate(documents["winrate"])
+    n_train = split.n_train if isinstance(split, SplitEvidence) else 0
+    is_synthetic = (
+        any(synthetic_items)
+        or (isinstance(data, DataEvidence) and data.is_synthetic)
+        or (isinstance(split, SplitEvidence) and split.is_synthetic)
+        or (isinstance(winrate, WinrateStatus) and winrate.n_synthetic > 0)
+        or (measures.accuracy is not None and measures.accuracy.n_synthetic > 0)
+    )
+    return Scope(
+        n_trained=n_train if plan.n_train == "all" else min(plan.n_train, n_train),
+        n_train=n_train,
+        n_holdout_scored=measures.accuracy.n if measures.accuracy else 0,
+        n_holdout=plan.n_holdout,
+        n_questions=measures.capability.n if measures.capability else 0,
+        min_questions=plan.min_questions,
+        n_prompts=(isinstance(winrate, WinrateStatus) and winrate.n_prompts) or plan.n_prompts,
+        n_editors=plan.n_editors,
+        n_tasks_planned=plan.n_prompts,
+        n_checks=plan.n_checks,
+        minutes_per_view=plan.minutes_per_view,
+        max_new_tokens=plan.max_new_tokens,
+        is_synthetic=is_synthetic,
+        split_sha256=split.split_sha256 if isinstance(split, SplitEvidence) else "unknown",
+        period=read_period(documents["validate"]),
+    )
+
+
+def read_period(document: Document) -> ReviewPeriod | None:
+    """When the pairs were reviewed, or None where that is not known."""
+    data = document.get("validate") if isinstance(document, Mapping) else None
+    period = parse_evidence(data, "audit", ReviewPeriod) if isinstance(data, Mapping) else None
+    return period if isinstance(period, ReviewPeriod) else None
+
+
+def study_words(documents: Mapping[str, Document]) -> str:
+    """The reason that the study itself gives for having no result, or nothing."""
+    winrate = parse_winrate(documents["winrate"])
+    if not isinstance(winrate, WinrateStatus) or winrate.status == "complete":
+        return ""
+    return winrate.reason or ""

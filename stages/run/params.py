@@ -1,0 +1,371 @@
+"""The only reader of `params.yaml`: every key typed, bounded and required.
+
+There are no defaults here; a value lives in `params.yaml` or nowhere. All broken rules are
+reported together. DVC tracks the values themselves, by section or key by key.
+"""
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stages.errors import ParamsError
+from stages.files.record import ShortName
+from stages.files.yaml_text import parse_yaml, show
+
+PARAMS_FILE = Path("params.yaml")
+RESTORE = "restore it with `git checkout params.yaml`"
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+AllOrCount = Literal["all"] | Count
+
+
+def refuse_relative_path_outside(path: str) -> str:
+    """Refuse a relative path that leaves the repository: `dvc exp run --temp` would not find it."""
+    if not Path(path).is_absolute() and Path(path).resolve().is_relative_to(Path.cwd().resolve()) is False:
+        raise ValueError(f"leaves the repository; name it absolutely: {Path(path).resolve()}")
+    return path
+
+
+DataPath = Annotated[str, Field(min_length=1), AfterValidator(refuse_relative_path_outside)]
+
+
+class Section(BaseModel):
+    """A frozen part of `params.yaml`; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataParams(Section):
+    pairs: DataPath
+    prompts: DataPath
+    columns: dict[str, str]
+
+
+class BaseModelParams(Section):
+    source: Literal["package", "hub", "path"]
+    package: str = Field(pattern=r"^[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+$")
+    repo_id: str = Field(min_length=1)
+    revision: str
+    path: DataPath
+
+    @model_validator(mode="after")
+    def revision_is_pinned(self) -> "BaseModelParams":
+        if self.source == "hub":
+            refuse_moving_revision(self.revision)
+        return self
+
+
+class RuntimeParams(Section):
+    device: Literal["cpu", "cuda"]
+    dtype: Literal["float32", "bfloat16", "float16"]
+    quantization: Literal["none", "nf4"]
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2", "flex_attention"]
+    n_threads: Count
+    max_length: Count
+    too_long: Literal["refuse", "set_aside"]
+    score_batch_size: Count
+    margin_tolerance: NonNegative
+
+    @model_validator(mode="after")
+    def quantization_has_cuda(self) -> "RuntimeParams":
+        if self.quantization == "nf4" and self.device != "cuda":
+            raise ValueError("quantization nf4 needs device cuda")
+        return self
+
+    @model_validator(mode="after")
+    def flex_attention_has_cuda(self) -> "RuntimeParams":
+        if self.attn_implementation == "flex_attention" and self.device != "cuda":
+            raise ValueError(
+                "attn_implementation flex_attention needs device cuda: torch trains with it on a GPU only"
+            )
+        return self
+
+
+class SizeParams(Section):
+    n_train: AllOrCount
+    n_selection_scored: AllOrCount
+    n_holdout_scored: AllOrCount
+    n_questions: AllOrCount
+
+
+class RuleParams(Section):
+    severity: Literal["error", "warning"]
+    allowed_share: Share
+    set_aside: bool
+
+
+class AuditParams(Section):
+    longer_wins_low: Share
+    longer_wins_high: Share
+    left_wins_min_p_value: Share
+    trivial_classifier_below: Share
+    agreement_above: Share
+    min_pairs_per_editor: Count
+
+
+class ValidateParams(Section):
+    min_words: Count
+    max_words: Count
+    near_duplicate_similarity: Annotated[float, Field(gt=0, le=1)]
+    audit: AuditParams
+    rules: dict[str, RuleParams]
+
+    @model_validator(mode="after")
+    def limits_are_in_order(self) -> "ValidateParams":
+        if self.min_words > self.max_words:
+            raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}")
+        return self
+
+
+class SplitParams(Section):
+    n_holdout: Count
+    n_selection: CountOrZero
+    join_shared_words: CountOrZero
+    salt: str = Field(min_length=1)
+
+
+LossType = Literal[
+    "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot",
+    "aot_unpaired", "discopop", "apo_zero", "apo_down", "sft", "sigmoid_norm",
+]  # fmt: skip
+
+
+# The losses on the difference of both rewards: only there does the term that f-DPO leaves out cancel.
+F_DIVERGENCE_LOSSES = {"sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robust", "discopop", "sft"}
+
+
+class TrainParams(Section):
+    method: Literal["lora", "qlora", "full"]
+    loss_type: Annotated[list[LossType], Field(min_length=1)]
+    loss_weights: list[NonNegative] | None
+    beta: Positive
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
+    ld_alpha: Share | None
+    f_divergence_type: Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"]
+    learning_rate: Positive
+    num_train_epochs: Positive
+    per_device_train_batch_size: Count
+    gradient_accumulation_steps: Count
+    warmup_steps: NonNegative
+    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"]
+    weight_decay: NonNegative
+    max_grad_norm: Positive
+    gradient_checkpointing: bool
+    lora_r: Count
+    lora_alpha: Positive
+    lora_target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)]
+    seed: CountOrZero
+    logging_steps: Count
+    save_steps: Count
+    chosen_drop_limit: Positive
+    chosen_drop_window: Count
+    max_loss_growth: Positive
+    accelerate_config: DataPath
+
+    @model_validator(mode="after")
+    def one_weight_per_loss(self) -> "TrainParams":
+        if self.loss_weights is not None and len(self.loss_weights) != len(self.loss_type):
+            raise ValueError(f"{len(self.loss_weights)} loss_weights for {len(self.loss_type)} loss_type")
+        return self
+
+    @model_validator(mode="after")
+    def losses_fit_their_settings(self) -> "TrainParams":
+        if "exo_pair" in self.loss_type and self.label_smoothing == 0:
+            raise ValueError("loss_type exo_pair needs label_smoothing above 0; its paper uses 0.001")
+        others = sorted(set(self.loss_type) - F_DIVERGENCE_LOSSES)
+        if self.f_divergence_type != "reverse_kl" and others:
+            raise ValueError(
+                f"f_divergence_type {self.f_divergence_type} does not go with {others}; use reverse_kl"
+            )
+        return self
+
+
+class GenerateParams(Section):
+    n_prompts: Count
+    max_new_tokens: Count
+    temperature: NonNegative
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    batch_size: Count
+    seed: CountOrZero
+
+
+class PlanParams(Section):
+    tie_rate: Annotated[float, Field(ge=0, lt=1)]
+    agreement: Annotated[float, Field(ge=0, lt=1)]
+    n_simulations: Annotated[int, Field(ge=100)]
+    minutes_per_screen: Positive
+
+
+class StudyParams(Section):
+    editors: Annotated[list[ShortName], Field(min_length=2)]
+    n_repeats: CountOrZero
+    min_repeat_distance: Count
+    n_anchors: CountOrZero
+    looks: Literal[1, 2]
+    max_void_prompts: CountOrZero
+    tell_phrases: list[Annotated[str, Field(min_length=1)]]
+    secret_path: str = Field(min_length=1)
+    plan: PlanParams
+
+    @model_validator(mode="after")
+    def editors_are_different(self) -> "StudyParams":
+        if len(set(self.editors)) != len(self.editors):
+            raise ValueError(f"an editor is named twice in {self.editors}")
+        return self
+
+
+class MmluParams(Section):
+    source: Literal["bundled", "csv", "hub"]
+    csv_dir: DataPath
+    repo_id: str = Field(min_length=1)
+    revision: str
+    scoring: Literal["continuation", "letter"]
+    num_fewshot: CountOrZero
+    apply_chat_template: bool
+    max_batch_tokens: Count
+    seed: CountOrZero
+
+    @model_validator(mode="after")
+    def source_can_do_it(self) -> "MmluParams":
+        if self.source == "hub":
+            refuse_moving_revision(self.revision)
+        if self.source == "bundled" and self.num_fewshot > 0:
+            raise ValueError(
+                "the bundled questions are MMLU's dev questions, so none are left as examples: num_fewshot 0"
+            )
+        return self
+
+
+class ShareLimit(Section):
+    min_share: Share
+    chance: Share
+
+    @model_validator(mode="after")
+    def limits_are_in_order(self) -> "ShareLimit":
+        if self.chance > self.min_share:
+            raise ValueError(f"chance {self.chance} is above min_share {self.min_share}")
+        return self
+
+
+class CapabilityLimit(Section):
+    max_drop: Share
+    confirmed_drop: Share
+    chance: Share
+    min_questions: Count
+
+    @model_validator(mode="after")
+    def limits_are_in_order(self) -> "CapabilityLimit":
+        if self.confirmed_drop > self.max_drop:
+            raise ValueError(f"confirmed_drop {self.confirmed_drop} is above max_drop {self.max_drop}")
+        return self
+
+
+class ProbeParams(Section):
+    max_new_tokens: Count
+    batch_size: Count
+
+
+class ProbeLimit(Section):
+    max_perplexity_rise: NonNegative
+    max_repetition_rise: Share
+    max_following_drop: Share
+
+
+class LimitsParams(Section):
+    accuracy: ShareLimit
+    winrate: ShareLimit
+    capability: CapabilityLimit
+    probe: ProbeLimit
+
+
+class ParityTolerance(Section):
+    float32: NonNegative
+    bfloat16: NonNegative
+    float16: NonNegative
+
+
+class ReleaseParams(Section):
+    n_parity_rows: Count
+    parity_tolerance: ParityTolerance
+
+
+class Params(Section):
+    """All of `params.yaml`, one field per section."""
+
+    data: DataParams
+    base_model: BaseModelParams
+    runtime: RuntimeParams
+    size: SizeParams
+    validate_: ValidateParams = Field(alias="validate")
+    split: SplitParams
+    train: TrainParams
+    generate: GenerateParams
+    study: StudyParams
+    mmlu: MmluParams
+    probe: ProbeParams
+    limits: LimitsParams
+    release: ReleaseParams
+
+    @model_validator(mode="after")
+    def method_matches_quantization(self) -> "Params":
+        if (self.train.method == "qlora") != (self.runtime.quantization == "nf4"):
+            raise ValueError(
+                "train.method qlora and runtime.quantization nf4 go together: set both or neither"
+            )
+        return self
+
+
+def refuse_moving_revision(revision: str) -> None:
+    """A branch or tag can move, so only a full commit hash names one model or data set."""
+    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+        raise ValueError(f"revision must be the 40 hex digits of a commit, came {revision!r}")
+
+
+def exact(share: float) -> Fraction:
+    """The decimal a person wrote, as a fraction: 0.68 is 17/25, not its nearest binary number."""
+    return Fraction(repr(share))
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and check all of `params.yaml`; ParamsError lists every broken rule at once."""
+    if path.exists() and not path.is_file():
+        raise ParamsError(f"{path}: is a folder, a pipe or a device, a file was expected; {RESTORE}")
+    try:
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path}: no such file; run in the repository's top folder") from error
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}); {RESTORE}") from error
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise ParamsError(f"{path}: not readable as YAML: {error}\n  mend it, or {RESTORE}") from error
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{path}: a mapping of sections was expected, came {show(raw)}; {RESTORE}")
+    return parse_params(raw, place=str(path))
+
+
+def parse_params(raw: dict[str, Any], *, place: str) -> Params:
+    """Check a mapping of all sections; `place` opens the error message."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        lines = [_describe(problem) for problem in error.errors(include_url=False)]
+        rules = "a rule" if len(lines) == 1 else f"{len(lines)} rules"
+        raise ParamsError(f"{place} breaks {rules}\n  " + "\n  ".join(lines)) from error
+
+
+def _describe(problem: Any) -> str:
+    place = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] == "missing":
+        return f"{place}: is missing; there is no default, so put it back"
+    if problem["type"] == "extra_forbidden":
+        return f"{place}: is no known key; correct its spelling or remove it"
+    message = problem["msg"].removeprefix("Value error, ")
+    came = "" if isinstance(problem["input"], dict | BaseModel) else f", came {show(problem['input'])}"
+    return f"{place}: {message}{came}"

@@ -1,0 +1,114 @@
+"""What will not fit, and which parameter to change so that it does."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from stages.sizing.estimates import Lengths, Machine, Need, Plan, stage_needs
+from stages.sizing.shape import ModelShape
+
+HEADROOM = 0.92  # of the memory: allocators leave gaps, and lengths are estimated
+GIB = 2**30
+
+
+class Finding(NamedTuple):
+    """Something that stops a run, where, and the way out."""
+
+    place: str
+    problem: str
+    way_out: str
+
+
+class Change(NamedTuple):
+    """A plan that differs in one or two parameters, and the words for it."""
+
+    plan: Plan
+    words: str
+
+
+def judge_needs(plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machine) -> list[Finding]:
+    """A finding for each stage whose peak is above the memory there is."""
+    limit = HEADROOM * machine.memory_bytes
+    return [
+        Finding(
+            need.stage,
+            f"takes about {need.memory_bytes / GIB:.1f} GiB, {machine.memory_bytes / GIB:.1f} GiB are there",
+            way_out(need, plan, shape, lengths, machine),
+        )
+        for need in stage_needs(plan, shape, lengths, machine)
+        if need.memory_bytes > limit
+    ]
+
+
+def way_out(need: Need, plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machine) -> str:
+    """The first change, the cheapest first, with which the stage fits."""
+    for change in changes(need.stage, plan):
+        changed = {one.stage: one for one in stage_needs(change.plan, shape, lengths, machine)}[need.stage]
+        if changed.memory_bytes <= HEADROOM * machine.memory_bytes:
+            return f"set {change.words} (about {changed.memory_bytes / GIB:.1f} GiB)"
+    return "no setting of this model fits; choose a smaller model, or more or larger devices"
+
+
+def changes(stage: str, plan: Plan) -> Iterator[Change]:
+    """What can be changed for a stage, in the order of what it costs."""
+    if stage in ("reference", "holdout"):
+        yield from _halved(plan, "score_batch", "runtime.score_batch_size")
+    elif stage == "generate":
+        yield from _halved(plan, "generate_batch", "generate.batch_size")
+    elif stage == "mmlu":
+        yield from _halved(plan, "question_tokens_at_once", "mmlu.max_batch_tokens")
+    else:
+        yield from _training_changes(plan)
+    if not plan.is_quantized and plan.device == "cuda" and plan.method != "full":
+        quantized = plan._replace(
+            method="qlora", is_quantized=True, train_batch=1, checkpointing=True, score_batch=1
+        )
+        yield Change(
+            quantized,
+            "train.method qlora and runtime.quantization nf4, with train.gradient_checkpointing true and "
+            "train.per_device_train_batch_size 1",
+        )
+
+
+def _training_changes(plan: Plan) -> Iterator[Change]:
+    batches = list(_halved(plan, "train_batch", "train.per_device_train_batch_size"))
+    more = " and train.gradient_accumulation_steps higher by as much"
+    yield from (Change(change.plan, change.words + more) for change in batches)
+    if not plan.checkpointing:
+        yield Change(plan._replace(checkpointing=True), "train.gradient_checkpointing true")
+        for change in batches:
+            words = f"train.gradient_checkpointing true, {change.words}{more}"
+            yield Change(change.plan._replace(checkpointing=True), words)
+    if plan.method == "full":
+        for parts in (2, 4, 8, 16):
+            yield Change(
+                plan._replace(shards="all", n_processes=parts, checkpointing=True, train_batch=1),
+                f"train.accelerate_config sizes/accelerate/fsdp2.yaml on {parts} such devices, "
+                "train.gradient_checkpointing true and train.per_device_train_batch_size 1",
+            )
+
+
+def _halved(plan: Plan, field: str, parameter: str) -> Iterator[Change]:
+    value = getattr(plan, field)
+    while value > 1:
+        value //= 2
+        yield Change(plan._replace(**{field: value}), f"{parameter} {value}")
+
+
+def disk_bytes(plan: Plan, shape: ModelShape, *, is_downloaded: bool) -> float:
+    """Disk the run takes: the checkpoint once more in `models/base`, the policy, and three checkpoints.
+
+    Two checkpoints are kept and a third is there while it is written. Of all weights a checkpoint has the
+    float32 weights and two moments (12 bytes a weight), of an adapter the same for its own.
+    """
+    stored = 4 if plan.element_bytes == 4 else 2
+    base = (
+        stored * shape.n_weights * (1 if is_downloaded else 2)
+    )  # once in the hub's cache, once in the repository
+    trained = shape.n_weights if plan.method == "full" else shape.n_lora(plan.lora_rank)
+    policy = (stored if plan.method == "full" else 4) * trained
+    return base + policy + 3 * 12 * trained
+
+
+def total_seconds(needs: Sequence[Need]) -> float:
+    """Of all stages one after the other."""
+    return sum(need.seconds for need in needs)

@@ -1,0 +1,1 @@
+"""The editor-blind study: items, lots, seal, ballots, unblinding, win rate."""

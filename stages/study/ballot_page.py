@@ -1,0 +1,62 @@
+"""One editor's ballot as one HTML file: texts, style and script inside, no network, strict CSP.
+
+The texts travel as a JSON block that the script shows through `textContent` only, so nothing in a
+completion can become markup or script. Screens carry opaque ids; no side, kind or model is inside.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from stages.pages.html import TEMPLATES, render_page
+
+
+class Screen(NamedTuple):
+    """What one screen shows."""
+
+    slot_id: str
+    prompt: str
+    left: str
+    right: str
+
+
+def render_ballot_page(
+    screens: Sequence[Screen], *, study_id: str, page_id: str, editor: str, key_sha256: str, synthetic: bool
+) -> str:
+    """The page of one editor; equal values give equal bytes."""
+    style = (TEMPLATES / "study/ballot.css").read_text(encoding="utf-8")
+    script = (TEMPLATES / "study/ballot.js").read_text(encoding="utf-8")
+    data = {
+        "study_id": study_id,
+        "page_id": page_id,
+        "editor": editor,
+        "key_sha256": key_sha256,
+        "synthetic": synthetic,
+        "screens": [screen._asdict() for screen in screens],
+    }
+    return render_page(
+        "study/ballot.html.j2",
+        editor=editor,
+        synthetic=synthetic,
+        style=Markup(style),  # noqa: S704  our own file, not data
+        script=Markup(script),  # noqa: S704
+        style_hash=csp_hash(style),
+        script_hash=csp_hash(script),
+        data=Markup(json_for_html(data)),  # noqa: S704  escaped by json_for_html
+    )
+
+
+def json_for_html(value: object) -> str:
+    """ASCII JSON without `<`, `>` and `&`, so it cannot end its script element or open another."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def csp_hash(text: str) -> str:
+    """The source expression that allows exactly this inline style or script."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

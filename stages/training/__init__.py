@@ -1,0 +1,1 @@
+"""DPO training: the trainer, batches, checkpoints, processes, what is watched."""

@@ -1,0 +1,204 @@
+"""A DPO run from settings to saved weights: build the trainer, check it, run it, save the policy."""
+
+import os
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import PrinterCallback
+from trl import DPOConfig
+
+from stages.errors import ModelError, RuntimeCheckError
+from stages.logprobs.reference import ReferenceRow, reference_sums
+from stages.logprobs.scoring import score_batch
+from stages.model.rendered import RenderedPair
+from stages.run.params import RuntimeParams, TrainParams
+from stages.training import launch
+from stages.training.pair_trainer import PairCollator, PairTrainer, before_sharding
+from stages.training.watch import Watch
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# What one process waits for another: at most while the first hashes a checkpoint of all weights and moments.
+LONGEST_WAIT_SECONDS = 1200
+
+
+def build_trainer(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    pairs: Sequence[ReferenceRow],
+    *,
+    train: TrainParams,
+    runtime: RuntimeParams,
+    checkpoints: Path,
+) -> PairTrainer:
+    """A trainer ready to run; checkpoints go to `checkpoints`."""
+    # Trainer logs by report_to and prints by callback; Watch and log.csv say it instead
+    os.environ["ACCELERATE_USE_CPU"] = str(runtime.device == "cpu").lower()
+    launch.meet_processes(on_cpu=runtime.device == "cpu", patience_seconds=LONGEST_WAIT_SECONDS)
+    config = DPOConfig(
+        output_dir=str(checkpoints),
+        loss_type=list(train.loss_type),
+        loss_weights=train.loss_weights,
+        beta=train.beta,
+        label_smoothing=train.label_smoothing,
+        ld_alpha=train.ld_alpha,
+        f_divergence_type=train.f_divergence_type,
+        max_length=None,
+        learning_rate=train.learning_rate,
+        num_train_epochs=train.num_train_epochs,
+        per_device_train_batch_size=train.per_device_train_batch_size,
+        gradient_accumulation_steps=train.gradient_accumulation_steps,
+        warmup_steps=train.warmup_steps,
+        lr_scheduler_type=train.lr_scheduler_type,
+        weight_decay=train.weight_decay,
+        max_grad_norm=train.max_grad_norm,
+        gradient_checkpointing=train.gradient_checkpointing,
+        seed=train.seed,
+        bf16=runtime.dtype == "bfloat16",
+        fp16=runtime.dtype == "float16",
+        use_cpu=runtime.device == "cpu",
+        dataloader_pin_memory=runtime.device == "cuda",
+        precompute_ref_log_probs=True,
+        remove_unused_columns=False,
+        logging_steps=train.logging_steps,
+        save_steps=train.save_steps,
+        save_total_limit=2,
+        ddp_timeout=LONGEST_WAIT_SECONDS,
+        ddp_find_unused_parameters=False,  # every trained weight is used in every batch
+        report_to="none",
+        disable_tqdm=True,
+        trust_remote_code=False,
+    )
+    launch.shard_on_cpus()
+    try:
+        trainer = PairTrainer(
+            model=model,
+            args=config,
+            processing_class=tokenizer,
+            data_collator=PairCollator(pad_token_id=tokenizer.pad_token_id),
+            peft_config=None if train.method == "full" else lora_config(train),
+            callbacks=[Watch(pairs, train)],
+            pairs=pairs,
+            max_loss_growth=train.max_loss_growth,
+        )
+    except ValueError as error:
+        said = str(error).lower()
+        if "target modules" not in said and "lm_head" not in said:
+            raise
+        why = (
+            "put an adapter on the LM head, which DPO cannot train" if "lm_head" in said else "match no layer"
+        )
+        raise ModelError(
+            f"train.lora_target_modules: {train.lora_target_modules} {why} of this model; "
+            "name its linear layers, or write all-linear"
+        ) from error
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def lora_config(train: TrainParams) -> "LoraConfig":
+    """PEFT's LoRA settings."""
+    from peft import LoraConfig
+
+    targets = train.lora_target_modules
+    return LoraConfig(
+        r=train.lora_r,
+        lora_alpha=train.lora_alpha,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        task_type="CAUSAL_LM",
+    )
+
+
+def check_step_zero(trainer: PairTrainer, *, tolerance: float) -> None:
+    """Before any step the policy is the base: its log-prob differences must agree with the reference.
+
+    Scores the longest pair and the shortest, together. Margins are in nats, without beta.
+    RuntimeCheckError names the pair that differs most.
+    """
+    pairs = [RenderedPair(*pair[:4]) for pair in trainer.pairs]
+    longest_first = sorted(pairs, key=lambda pair: (-pair.n_row_tokens, pair.pair_id))
+    margins = margins_now(trainer, [longest_first[0], *longest_first[1:][-1:]])
+    worst = max(margins, key=lambda pair_id: abs(margins[pair_id]))
+    if abs(margins[worst]) > tolerance:
+        raise RuntimeCheckError(
+            f"train: before the first step pair {worst} has a margin of {margins[worst]:.2e} nats, not 0 "
+            f"within runtime.margin_tolerance {tolerance}: policy and reference were not scored alike; run "
+            "`dvc repro reference`, or state the tolerance of this dtype"
+        )
+
+
+def margins_now(trainer: PairTrainer, batch: Sequence[RenderedPair]) -> dict[str, float]:
+    """By pair id: how much more than the base the unsharded policy prefers the chosen text, in nats."""
+    by_id = {pair.pair_id: pair for pair in trainer.pairs}
+    with before_sharding():
+        scored = score_batch(trainer.model, batch, pad_token_id=trainer.processing_class.pad_token_id)
+    margins = {}
+    for pair_id, policy in scored.items():
+        base = reference_sums(by_id[pair_id], ld_alpha=None)
+        margins[pair_id] = (sum(policy.chosen) - base.chosen) - (sum(policy.rejected) - base.rejected)
+    return margins
+
+
+def gather_weights(trainer: PairTrainer) -> dict[str, torch.Tensor] | None:
+    """The weights whole and on the CPU where processes share them, else None; all processes must call it."""
+    if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        return None
+    weights: dict[str, torch.Tensor] = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    return weights
+
+
+def save_policy(
+    trainer: PairTrainer, folder: Path, *, base_name: str, weights: dict[str, torch.Tensor] | None = None
+) -> None:
+    """Write safetensors and config: an adapter, naming its base as the repository does, or all weights.
+
+    All weights are written in the base's dtype. `weights`: what `gather_weights` gave.
+    """
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if hasattr(model, "peft_config"):
+        config = model.peft_config["default"]
+        config.base_model_name_or_path = base_name
+        config.target_modules = sorted(config.target_modules)  # a set: each process draws its order anew
+        # "auto" would ask a model hub whether the base's vocabulary was resized; it never is here
+        model.save_pretrained(folder, save_embedding_layers=False, state_dict=weights)
+    elif weights is None:
+        model.to(trainer.base_dtype).save_pretrained(folder)
+    else:
+        # whole weights come under every name they have; one file holds a tied head once
+        own = {name: weight for name, weight in weights.items() if name not in model.all_tied_weights_keys}
+        rounded = {name: weight.to(trainer.base_dtype) for name, weight in own.items()}
+        model.save_pretrained(folder, state_dict=rounded)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's template; ours is reports/model_card.md
+
+
+def train_policy(trainer: PairTrainer, *, resume_from: Path | None) -> None:
+    """Run all steps, from `resume_from` on where there is one.
+
+    Where all weights are trained they are held in float32, whatever the dtype of the forward pass: a step of
+    1e-6 is less than half a unit of bfloat16's 8 bits, so it would be rounded away.
+    """
+    if not hasattr(trainer.model, "peft_config"):
+        trainer.model.float()
+    try:
+        trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    except pickle.UnpicklingError as error:  # torch reads tensors out of these files, and nothing that runs
+        raise RuntimeCheckError(
+            f"train: {resume_from} is sealed, yet holds what no training writes; somebody put it there. "
+            f"Nothing of it was run; remove {trainer.args.output_dir} and start again"
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            "train: out of GPU memory; lower train.per_device_train_batch_size and raise "
+            "train.gradient_accumulation_steps as much, or set train.gradient_checkpointing true"
+        ) from error
+
+
+def log_rows(trainer: PairTrainer) -> list[dict[str, float]]:
+    """What was logged, one row a log line; see `Watch.log_rows`."""
+    watch = next(one for one in trainer.callback_handler.callbacks if isinstance(one, Watch))
+    return watch.log_rows(trainer.state.log_history)

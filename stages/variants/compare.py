@@ -1,0 +1,199 @@
+"""Variants from DVC side by side, ranked, paired, and corrected for choosing."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from stages.errors import InputError
+from stages.files.io import read_jsonl, write_text
+from stages.inference.generation.completions import Generation
+from stages.inference.mmlu.questions import MmluAnswer
+from stages.logprobs.margins import MarginRow
+from stages.measures.paired import PairedDifference
+from stages.run import paths
+from stages.run.params import load_params
+from stages.variants.comparison import HEADER, Choice, Comparison, Pairing, format_comparison, table_rows
+from stages.variants.experiments import Experiment, list_experiments, list_past_looks, resolve_revision
+from stages.variants.paired import NotComparable, compare_answers, compare_margins
+from stages.variants.variants import (
+    Candidate,
+    Variant,
+    count_looks,
+    differing_params,
+    flatten_params,
+    interval_after_choosing,
+    rank_candidates,
+    read_gates,
+    read_selection,
+)
+
+MARGINS = paths.MARGINS.as_posix()
+ANSWERS = paths.mmlu_answers("policy").as_posix()
+COMPLETIONS = paths.generations("policy").as_posix()
+BASE_COMPLETIONS = paths.generations("base").as_posix()
+N_PAIRED_UNASKED = 2  # the best two; reading the answers of a hundred variants takes too long
+NOT_AT_HAND = NotComparable("The rows of one of them are not in the cache; `dvc pull` or `dvc repro` them.")
+
+
+def compare_variants(revs: Sequence[str], page: Path | None) -> None:
+    """Print the comparison of `revs`, or of all variants, and write it as a page, too."""
+    everything = list_experiments()
+    chosen = choose_experiments(everything, revs)
+    comparison = make_comparison(
+        everything,
+        chosen,
+        tolerance=load_params().runtime.margin_tolerance,
+        n_paired=len(chosen) if revs else N_PAIRED_UNASKED,
+    )
+    print(format_comparison(comparison))
+    if page is not None:
+        write_text(page, render_comparison(comparison))
+        print(f"\nWritten: {page}")
+
+
+def choose_experiments(everything: Sequence[Experiment], revs: Sequence[str]) -> list[Experiment]:
+    """The experiments that `revs` name, or all that have scored anything; InputError names what is gone."""
+    if not revs:
+        scored = [one for one in everything if MARGINS in one.hashes]
+        if not scored:
+            raise InputError("compare: no experiment has scored the held-out pairs; run `dvc exp run` first")
+        return without_repeats(scored)
+    found, missing = [], []
+    for rev in revs:
+        commit = None if any(one.name == rev for one in everything) else resolve_revision(rev)
+        match = next((one for one in everything if one.name == rev or one.rev == commit), None)
+        if match:
+            found.append(match)
+        else:
+            missing.append(rev)
+    if missing:
+        known = ", ".join(one.name for one in everything)
+        raise InputError(
+            f"compare: no such variant: {', '.join(missing)}; it may have been removed. Known: {known}"
+        )
+    return found
+
+
+def without_repeats(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """One of each: the workspace and a commit often are the experiment that was applied last."""
+    kept: dict[tuple[str, str], Experiment] = {}
+    for one in sorted(experiments, key=lambda one: one.name == "workspace"):
+        kept.setdefault((one.hashes[MARGINS], str(flatten_params(one.params))), one)
+    return list(kept.values())
+
+
+def make_comparison(
+    everything: Sequence[Experiment], chosen: Sequence[Experiment], *, tolerance: float, n_paired: int
+) -> Comparison:
+    """Everything that is told of the chosen experiments; looks are counted over all there are.
+
+    The first of the rank is paired with the next ones, `n_paired` variants in all.
+    """
+    by_name = {one.name: one for one in chosen}
+    candidates = rank_candidates(as_variant(one) for one in chosen)
+    first, *others = (by_name[one.name] for one in best_runs_first(candidates)[:n_paired])
+    n_looks = count_all_looks(everything, first)
+    return Comparison(
+        candidates=candidates,
+        n_looks=n_looks,
+        choice=describe_choice(first, n_looks=n_looks, tolerance=tolerance),
+        pairings=[pair_up(first, one, tolerance=tolerance) for one in others],
+    )
+
+
+def best_runs_first(candidates: Sequence[Candidate]) -> list[Variant]:
+    """The best run of each candidate in their rank, then all the others: two seeds of one say the least."""
+    others = [run for one in candidates for run in one.runs[1:]]
+    return [*(one.runs[0] for one in candidates), *others]
+
+
+def count_all_looks(everything: Sequence[Experiment], chosen: Experiment) -> int:
+    """Scorings of the pairs that `chosen` was scored on, those of removed experiments included.
+
+    Scores of other held-out pairs, as of a rehearsal before the real data came, are no looks at these.
+    """
+    holdout = chosen.look.holdout if chosen.look else None
+    alike = [one for one in everything if one.look and one.look.holdout == holdout]
+    past = (look.margins for look in list_past_looks() if look.holdout == holdout)
+    return count_looks((as_variant(one, with_length=False) for one in alike), past=past)
+
+
+def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
+    """The experiment's numbers; the mean length is that of its cached completions."""
+    length = mean_n_tokens(experiment.outs.get(COMPLETIONS)) if with_length else None
+    base_length = mean_n_tokens(experiment.outs.get(BASE_COMPLETIONS)) if with_length else None
+    return Variant(
+        name=experiment.name,
+        rev=experiment.rev,
+        params=flatten_params(experiment.params),
+        gates=read_gates(experiment.metrics.get(paths.GATE_METRICS.as_posix())),
+        selection=read_selection(experiment.metrics.get(paths.ACCURACY_METRICS.as_posix())),
+        mean_n_tokens=length,
+        margins_hash=experiment.hashes.get(MARGINS),
+        length_ratio=length / base_length if length and base_length else None,
+        trained_on=experiment.trained_on,
+    )
+
+
+@cache
+def mean_n_tokens(completions: Path | None) -> float | None:
+    """The mean length of cached completions in tokens; None where they are not at hand."""
+    rows = read_jsonl(completions, Generation) if completions else []
+    return sum(row.n_tokens for row in rows) / len(rows) if rows else None
+
+
+def describe_choice(experiment: Experiment, *, n_looks: int, tolerance: float) -> Choice | None:
+    """The held-out accuracy of the variant that ranks first; None where its margins are not cached."""
+    if MARGINS not in experiment.outs:
+        return None
+    rows = [row for row in read_jsonl(experiment.outs[MARGINS], MarginRow) if row.part == "holdout"]
+    wins = [float(row.margin > tolerance) for row in rows]
+    clusters = [row.component_id for row in rows]
+    return Choice(
+        name=experiment.name,
+        n_looks=n_looks,
+        k=int(sum(wins)),
+        n=len(wins),
+        plain=interval_after_choosing(wins, clusters, n_looks=1),
+        corrected=interval_after_choosing(wins, clusters, n_looks=n_looks),
+    )
+
+
+def pair_up(first: Experiment, second: Experiment, *, tolerance: float) -> Pairing:
+    """The paired differences, where the rows of both are in the cache."""
+    both = [first.outs, second.outs]
+    accuracy: PairedDifference | NotComparable = NOT_AT_HAND
+    if all(MARGINS in outs for outs in both):
+        margins = [read_jsonl(outs[MARGINS], MarginRow) for outs in both]
+        accuracy = compare_margins(margins[0], margins[1], tolerance=tolerance)
+    knowledge: PairedDifference | NotComparable = NOT_AT_HAND
+    if all(ANSWERS in outs for outs in both):
+        answers = [read_jsonl(outs[ANSWERS], MmluAnswer) for outs in both]
+        knowledge = compare_answers(answers[0], answers[1])
+    return Pairing(first.name, second.name, accuracy, knowledge)
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """The comparison as one self-contained page."""
+    from stages.pages.html import render_page
+    from stages.variants.comparison import (
+        CANDIDATE_NOTE,
+        candidate_rows,
+        choice_lines,
+        pairing_lines,
+        params_rows,
+    )
+    from stages.variants.pareto_plot import plot_pareto
+
+    return render_page(
+        "variants/compare.html.j2",
+        candidates=candidate_rows(comparison.candidates),
+        candidate_note=CANDIDATE_NOTE,
+        header=HEADER,
+        rows=table_rows(comparison.candidates),
+        params=params_rows(comparison.variants),
+        differs=bool(differing_params(comparison.variants)),
+        choice=choice_lines(comparison),
+        pairings=[pairing_lines(pairing) for pairing in comparison.pairings],
+        plots=plot_pareto(comparison.variants),
+    )

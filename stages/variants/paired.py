@@ -1,0 +1,55 @@
+"""Two variants on the same held-out pairs and on the same questions: which is better, and how surely.
+
+The difference is the second minus the first. Interval: the paired difference of `capability`
+(half a discordance added to each side, clusters kept together). Test: McNemar (1947), exact.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stages.inference.mmlu.questions import MmluAnswer
+from stages.logprobs.margins import MarginRow
+from stages.measures.capability import find_mismatch
+from stages.measures.paired import Outcome, PairedDifference, compare_outcomes
+
+
+class NotComparable(NamedTuple):
+    """Why the two cannot be set side by side, as one sentence."""
+
+    sentence: str
+
+
+def compare_margins(
+    first: Sequence[MarginRow], second: Sequence[MarginRow], *, tolerance: float
+) -> PairedDifference | NotComparable:
+    """Difference in held-out accuracy; a margin within the tolerance is no win."""
+    sides = [
+        {
+            row.pair_id: Outcome(row.margin > tolerance, row.component_id)
+            for row in rows
+            if row.part == "holdout"
+        }
+        for rows in (first, second)
+    ]
+    if sides[0].keys() != sides[1].keys():
+        n_shared = len(sides[0].keys() & sides[1].keys())
+        return NotComparable(
+            f"They were scored on different held-out pairs: {len(sides[0])} and {len(sides[1])}, "
+            f"{n_shared} of them the same."
+        )
+    if {row.split_sha256 for row in first} != {row.split_sha256 for row in second}:
+        return NotComparable("They were scored on different splits of the pairs.")
+    return compare_outcomes(sides[0], sides[1])
+
+
+def compare_answers(
+    first: Sequence[MmluAnswer], second: Sequence[MmluAnswer]
+) -> PairedDifference | NotComparable:
+    """Difference in right answers."""
+    if not first or not second:
+        return NotComparable("One of them answered no questions.")
+    mismatch = find_mismatch(first, second)
+    if mismatch:
+        return NotComparable(f"They cannot be paired: {mismatch}.")
+    sides = [{row.question_id: Outcome(row.correct, row.subject) for row in rows} for rows in (first, second)]
+    return compare_outcomes(sides[0], sides[1])

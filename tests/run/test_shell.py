@@ -1,0 +1,64 @@
+"""What becomes of an error at the edge of a process."""
+
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from stages.errors import InputError, ReleaseError
+from stages.run.shell import exit_in_words
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (InputError("pairs.jsonl: is empty"), 2, "bluepencil: pairs.jsonl: is empty"),
+        (ReleaseError("release refused"), 1, "release refused"),
+        (OSError(errno.ENOSPC, "No space left on device", "data/x.json"), 2, "make room for data/x.json"),
+        (OSError(errno.EFBIG, "File too large"), 2, "the disk is full, or a limit on file size"),
+        (
+            FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
+            2,
+            "disk is full",
+        ),
+        (MemoryError(), 2, "no memory left"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), 2, "no memory left"),
+    ],
+)
+def test_what_a_user_can_mend_ends_in_words(
+    error: Exception, code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        exit_in_words(error)
+    assert end.value.code == code
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), OSError(errno.ENOENT, "No such file", "x")])
+def test_a_bug_is_left_to_show_its_traceback(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    exit_in_words(error)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("does", "code", "words"),
+    [
+        ("raise RuntimeCheckError('the loss is nan')", 2, "bluepencil: the loss is nan"),
+        ("raise ValueError('a bug')", 1, "ValueError: a bug"),
+        ("print('all is well', file=sys.stderr)", 0, "all is well"),
+    ],
+)
+def test_one_of_several_processes_leaves_at_once_with_its_message(does: str, code: int, words: str) -> None:
+    program = f"""
+import atexit, os, sys, time
+from stages.errors import RuntimeCheckError
+from stages.run.shell import run_stage
+os.environ["LOCAL_RANK"] = "1"
+atexit.register(time.sleep, 3600)  # as torch waits, for processes that wait for this one
+def main(): {does}
+run_stage(main)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert words in done.stderr

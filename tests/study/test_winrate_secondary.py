@@ -1,0 +1,123 @@
+import warnings
+
+import krippendorff
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+
+from stages.study import winrate_secondary as secondary
+from stages.study.design import Slot
+from stages.study.unblind import Judgement, Unblinded
+from stages.study.winrate import Outcome
+
+ROWS: list[list[Outcome]] = [
+    ["win", "win", "tie"],
+    ["win", "loss", "loss"],
+    ["tie", "tie", "tie"],
+    ["win", "loss", "tie"],
+    ["win", "win", "win"],
+]
+
+
+def make_judgement(
+    editor: str = "ann", item_id: str = "i", outcome: Outcome = "win", left: str = "policy"
+) -> Judgement:
+    sides = {"win": "left", "loss": "right"} if left == "policy" else {"win": "right", "loss": "left"}
+    slot = Slot(slot_id=f"{editor}{item_id}", item_id=item_id, kind="item", left=left)
+    return Judgement(editor, item_id, outcome, sides.get(outcome, "tie"), slot)
+
+
+def test_ties_can_be_left_out_or_held_against() -> None:
+    # 6 wins, 5 ties, 3 losses... counted: wins 2+1+0+1+3 = 7, losses 2+1 = 3, ties 1+3+1 = 5
+    assert secondary.without_ties(ROWS) == {"value": 0.7, "n": 10}
+    assert secondary.strict(ROWS) == {"value": 7 / 15, "n": 15}
+    assert secondary.without_ties([["tie", "tie"]]) == {}
+
+
+def test_the_majority_votes_once_a_prompt() -> None:
+    found = secondary.majority(ROWS)
+    assert (found["wins"], found["ties"], found["losses"], found["value"]) == (2, 2, 1, 0.6)
+
+
+def test_leaving_an_editor_out_is_the_win_rate_of_the_others() -> None:
+    found = secondary.leave_one_out(ROWS, editors=["ann", "ben", "eve"], z=1.96)
+    others = [outcome for row in ROWS for outcome in (row[0], row[2])]
+    assert found["ben"]["value"] == (2 * others.count("win") + others.count("tie")) / 20
+
+
+def test_the_bootstrap_is_seeded_and_mirrors() -> None:
+    means = [0.0, 0.5, 1.0, 1.0, 0.75, 0.25, 1.0, 0.5] * 5
+    low, high = secondary.bootstrap(means, salt="a").values()
+    assert secondary.bootstrap(means, salt="a") == {"low": low, "high": high}
+    assert low < np.mean(means) < high
+    assert (high - low) == pytest.approx(2 * 1.96 * np.std(means, ddof=1) / np.sqrt(40), rel=0.1)
+    assert secondary.bootstrap([0.5] * 9, salt="a") == {}
+
+
+def test_side_preference_is_an_exact_binomial_over_decided_screens() -> None:
+    left = [make_judgement(item_id=str(i), outcome="win", left="policy") for i in range(9)]
+    right = [make_judgement(item_id="r", outcome="loss", left="policy")]
+    tie = [make_judgement(item_id="t", outcome="tie")]
+    found = secondary.side_preference([*left, *right, *tie])
+    # 2 * P(X <= 1), X ~ B(10, 1/2) = 2 * 11 / 1024
+    assert found == {"n_left": 9, "n_right": 1, "share_left": 0.9, "p_value": pytest.approx(22 / 1024)}
+    assert secondary.side_preference(tie) == {}
+
+
+def test_repeats_are_consistent_when_the_same_text_wins_again() -> None:
+    judgements = [
+        make_judgement(item_id=i, outcome=o) for i, o in (("1", "win"), ("2", "loss"), ("3", "tie"))
+    ]
+    repeats = [
+        make_judgement(item_id=i, outcome=o, left="base")
+        for i, o in (("1", "win"), ("2", "win"), ("3", "tie"))
+    ]
+    found = secondary.repeat_consistency(Unblinded(judgements, repeats, {}, 0))
+    assert (found["n"], found["n_same"]) == (3, 2)
+    assert secondary.repeat_consistency(Unblinded(judgements, [], {}, 0)) == {}
+
+
+def test_alpha_is_krippendorffs_ordinal_alpha() -> None:
+    scores = {"loss": 0, "tie": 1, "win": 2}
+    data = np.array([[scores[o] for o in row] for row in ROWS]).T
+    expected = krippendorff.alpha(reliability_data=data, level_of_measurement="ordinal")
+    assert secondary.agreement(ROWS) == {"alpha": pytest.approx(expected), "n_prompts": 5, "n_unanimous": 2}
+    assert secondary.agreement([["win", "win"], ["loss", "loss"]])["alpha"] == pytest.approx(1)
+    assert secondary.agreement([["win", "win"]] * 3) == {}
+
+
+def test_length_control_finds_no_preference_where_length_explains_it_all() -> None:
+    draw = np.random.default_rng(1)
+    lengths = draw.uniform(-0.2, 1.0, 400)  # the policy writes longer
+    means = (draw.uniform(size=400) < stats.logistic.cdf(2 * lengths)).astype(float)
+    found = secondary.length_controlled(list(means), list(lengths), z=1.96)
+    assert np.mean(means) > 0.6
+    assert found["low"] < 0.5 < found["high"]
+    assert found["slope"] == pytest.approx(2, abs=4 * found["slope_stderr"])
+
+
+def test_length_control_is_statsmodels_hc3() -> None:
+    draw = np.random.default_rng(2)
+    lengths = list(draw.normal(0.1, 0.3, 50))
+    means = list(draw.choice([0, 1 / 6, 0.5, 5 / 6, 1], 50))
+    design = sm.add_constant(np.array(lengths))
+    fit = sm.GLM(np.array(means), design, family=sm.families.Binomial()).fit(cov_type="HC3")
+    found = secondary.length_controlled(means, lengths, z=1.96)
+    assert found["value"] == pytest.approx(stats.logistic.cdf(fit.params[0]))
+    assert found["high"] == pytest.approx(stats.logistic.cdf(fit.params[0] + 1.96 * fit.bse[0]))
+
+
+@pytest.mark.parametrize(
+    ("means", "lengths"),
+    [
+        ([0.5] * 9, list(range(9))),
+        ([0.0, 1.0] * 5, [0.1] * 10),
+        ([0.0] * 5 + [1.0] * 5, [-0.1] * 5 + [0.1] * 5),  # length decides every prompt
+        ([0.0, 1.0], [0.0, 1.0]),
+    ],
+)
+def test_length_control_says_nothing_where_nothing_can_be_said(means, lengths) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert secondary.length_controlled(means, lengths, z=1.96) == {}

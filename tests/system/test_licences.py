@@ -1,0 +1,30 @@
+import importlib.metadata
+
+import pytest
+
+from tests.support.licences import DOCUMENT, licence_of, locked_packages, render
+
+
+def installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name).split("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def test_the_page_is_in_step_with_the_lock() -> None:
+    other = [name for name, version in locked_packages() if installed(name) != version]
+    if other:
+        pytest.skip(f"not what the lock names: {', '.join(other[:5])}")
+    assert DOCUMENT.read_text(encoding="utf-8") == render()
+
+
+def test_every_locked_package_is_on_the_page() -> None:
+    page = DOCUMENT.read_text(encoding="utf-8")
+    assert [name for name, version in locked_packages() if f"| {name} | {version} |" not in page] == []
+
+
+def test_every_package_states_a_licence() -> None:
+    assert [
+        name for name, _ in locked_packages() if installed(name) and licence_of(name) == "not stated"
+    ] == []
