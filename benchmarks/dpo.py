@@ -109,7 +109,7 @@ def read_pairs(params: Params, file: str | None) -> list[RenderedPair]:
     if len(rows) < 2 * PAIRS_PER_STEP:
         raise RuntimeCheckError(f"BENCH_PAIRS: at least {2 * PAIRS_PER_STEP} pairs are needed")
     return render_pairs(
-        load_tokenizer(paths.BASE_MODEL), rows, max_length=params.runtime.max_length, too_long="refuse"
+        load_tokenizer(paths.BASE_MODEL), rows, max_length=params.rows.max_length, too_long="refuse"
     )
 
 
@@ -127,7 +127,7 @@ def measure(
             "gradient_accumulation_steps": max(PAIRS_PER_STEP // size, 1),
         }
     )
-    setting = {"base": base, "work": work, "runtime": params.runtime, "train": train}
+    setting = {"base": base, "work": work, "params": params.model_copy(update={"train": train})}
 
     say("benchmarks.dpo: losses, the same batches in the same order")
     longest_first = sorted(pairs, key=lambda pair: -pair.n_row_tokens)
@@ -139,14 +139,17 @@ def measure(
         seed=train.seed,
         epoch=0,
     )
-    every_batch = train.model_copy(update={"gradient_accumulation_steps": 1})  # more steps to drift apart in
+    # more steps to drift apart in
+    every_batch = params.model_copy(
+        update={"train": train.model_copy(update={"gradient_accumulation_steps": 1})}
+    )
     same = BEST | {
         "precompute_ref_log_probs": False,
         "train_sampling_strategy": "sequential",
         "per_device_train_batch_size": size,
     }
     loss_arms = [
-        Arm("ours, losses", "ours", some, **setting | {"train": every_batch}),
+        Arm("ours, losses", "ours", some, **setting | {"params": every_batch}),
         Arm("TRL, losses", "trl", [some[index] for index in order], flags=same, **setting),
     ]
     alternate(loss_arms)

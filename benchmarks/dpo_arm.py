@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 from stages.files.io import read_json
 from stages.logprobs.reference import ReferenceRow
 from stages.model.rendered import RenderedPair, similar_length_batches
-from stages.run.params import RuntimeParams, TrainParams
+from stages.run.params import Params, RuntimeParams, TrainParams
 from stages.run.shell import run_stage
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ class Spec(NamedTuple):
     base: str
     folder: str
     pairs: list[list[Any]]  # RenderedPair; in the order of training for `trl` with sequential batches
-    train: dict[str, Any]
-    runtime: dict[str, Any]
+    params: dict[str, Any]  # all of params.yaml
     flags: dict[str, Any]
     keeps_memory: bool
 
@@ -98,14 +97,15 @@ def score(spec: Spec, clock: Clock | None) -> list[ReferenceRow]:
     from stages.logprobs.scoring import prepare_for_scoring, score_batch
     from stages.model.checkpoint import load_model, load_tokenizer
 
-    runtime, train = RuntimeParams(**spec.runtime), TrainParams(**spec.train)
+    params = Params(**spec.params)
+    runtime, train, size = params.runtime, params.train, params.rows.score_batch_size
     pairs = [RenderedPair(*values) for values in spec.pairs]
     tokenizer = load_tokenizer(Path(spec.base))
     model = load_model(Path(spec.base), None, runtime)
     prepare_for_scoring(model)
-    batches = list(similar_length_batches(pairs, batch_size=runtime.score_batch_size))
+    batches = list(similar_length_batches(pairs, batch_size=size))
     n_step = train.per_device_train_batch_size * train.gradient_accumulation_steps
-    n_at_once = max(n_step // runtime.score_batch_size, 1)
+    n_at_once = max(n_step // size, 1)
     scored = {}
     for start in range(0, len(batches), n_at_once):
         block = batches[start : start + n_at_once]
@@ -123,15 +123,15 @@ def ours(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
     from stages.model.checkpoint import load_model, load_tokenizer
     from stages.training import dpo
 
-    runtime, train = RuntimeParams(**spec.runtime), TrainParams(**spec.train)
+    params = Params(**spec.params)
     rows = score(spec, None)
     trainer = dpo.build_trainer(
-        load_model(Path(spec.base), None, runtime), load_tokenizer(Path(spec.base)), rows, train=train,
-        runtime=runtime, checkpoints=Path(spec.folder),
+        load_model(Path(spec.base), None, params.runtime), load_tokenizer(Path(spec.base)), rows,
+        train=params.train, runtime=params.runtime, watch=params.watch, checkpoints=Path(spec.folder),
     )  # fmt: skip
     losses = record_losses(trainer)
     clock.wait()
-    dpo.check_step_zero(trainer, tolerance=runtime.margin_tolerance)
+    dpo.check_step_zero(trainer, tolerance=params.watch.margin_tolerance)
     clock.done("check", len(rows))
     return trainer, losses
 
@@ -143,7 +143,7 @@ def stock(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
     from stages.model.checkpoint import load_tokenizer, use_threads
     from stages.model.freed_memory import keep_freed_memory
 
-    runtime, train = RuntimeParams(**spec.runtime), TrainParams(**spec.train)
+    runtime, train = Params(**spec.params).runtime, Params(**spec.params).train
     pairs = [RenderedPair(*values) for values in spec.pairs]
     tokenizer = load_tokenizer(Path(spec.base))
     use_threads(runtime)

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from stages.errors import RuntimeCheckError
 from stages.files.io import write_json
 from stages.model.rendered import RenderedPair
-from stages.run.params import RuntimeParams, TrainParams
+from stages.run.params import Params
 from stages.run.progress import say
 
 
@@ -35,8 +35,7 @@ class Arm:
         *,
         base: Path,
         work: Path,
-        runtime: RuntimeParams,
-        train: TrainParams,
+        params: Params,
         flags: Mapping[str, Any] | None = None,
         keeps_memory: bool = False,
     ) -> None:
@@ -50,8 +49,7 @@ class Arm:
             "base": str(base),
             "folder": str(self.folder / "run"),
             "pairs": [list(pair) for pair in pairs],
-            "train": train.model_dump(),
-            "runtime": runtime.model_dump(),
+            "params": params.model_dump(by_alias=True),
             "flags": dict(flags or {}),
             "keeps_memory": keeps_memory,
         }

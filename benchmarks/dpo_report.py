@@ -73,6 +73,7 @@ def describe(
         "n_loss_pairs": sum(block.n_pairs for block in ours_losses.blocks if block.phase == "train"),
         "train": params.train.model_dump(),
         "runtime": params.runtime.model_dump(),
+        "rows": params.rows.model_dump(),
         "machine": machine(),
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }

@@ -20,14 +20,14 @@ from benchmarks.gpu_models import (
     same_length_pairs,
     unscored_rows,
 )
-from benchmarks.gpu_training import EIGHT_BILLION, training
+from benchmarks.gpu_training import EIGHT_BILLION, UNWATCHED, training
 from stages.cli.doctor import make_plan
 from stages.cli.pipeline import with_overrides
 from stages.files.io import read_text
 from stages.logprobs.reference import ReferenceRow
 from stages.logprobs.scoring import prepare_for_scoring, score_pairs
 from stages.model.rendered import RenderedPair, similar_length_batches
-from stages.run.params import Params, RuntimeParams, TrainParams, parse_params
+from stages.run.params import Params, RuntimeParams, TrainParams, WatchParams, parse_params
 from stages.run.progress import say
 from stages.sizing.estimates import Lengths, Machine, Plan, stage_needs
 from stages.sizing.machine import measure_rates
@@ -55,14 +55,19 @@ def long_rows(params: Params, is_tiny: bool) -> dict[str, Any]:
     for n_row in (256,) if is_tiny else (1024, 4096, 8192, 16384):
         pairs = same_length_pairs(6, n_row=n_row, vocabulary=shape.vocabulary)
         for attention in ("sdpa", "flex_attention"):
-            one = attempt(time_long, shape, pairs, runtime, train, attention)
+            one = attempt(time_long, shape, pairs, runtime, train, params.watch, attention)
             say(f"  {n_row} tokens, {attention}: {one}")
             found[f"{n_row} tokens, {attention}"] = one
     return found
 
 
 def time_long(
-    shape: ModelShape, pairs: list[RenderedPair], runtime: RuntimeParams, train: TrainParams, attention: str
+    shape: ModelShape,
+    pairs: list[RenderedPair],
+    runtime: RuntimeParams,
+    train: TrainParams,
+    watch: WatchParams,
+    attention: str,
 ) -> dict[str, Any]:
     """One pair a step; the first steps compile."""
     runtime = runtime.model_copy(update={"attn_implementation": attention})
@@ -72,7 +77,6 @@ def time_long(
             "per_device_train_batch_size": 1,
             "gradient_accumulation_steps": 1,
             "gradient_checkpointing": False,
-            "save_steps": 10**6,
             "learning_rate": 1e-12,
         }
     )
@@ -80,15 +84,14 @@ def time_long(
     with tempfile.TemporaryDirectory() as folder:
         trainer = dpo.build_trainer(
             random_model(shape, runtime), tiny_tokenizer(), rows, train=train, runtime=runtime,
-            checkpoints=Path(folder),
+            watch=watch.model_copy(update=UNWATCHED), checkpoints=Path(folder),
         )  # fmt: skip
-        watch = Stopwatch()
-        trainer.add_callback(watch)
+        stopwatch = Stopwatch()
+        trainer.add_callback(stopwatch)
         losses = record_losses(trainer)
-        trainer.max_loss_growth = float("inf")
         reset_peak()
         trainer.train()
-    steps = [after - before for before, after in zip(watch.ends[1:], watch.ends[2:], strict=False)]
+    steps = [after - before for before, after in zip(stopwatch.ends[1:], stopwatch.ends[2:], strict=False)]
     return {"seconds_per_pair": median(steps), **peaks(), "losses": losses[:2]}
 
 
@@ -123,7 +126,7 @@ def try_size(params: Params, shape: ModelShape) -> dict[str, Any]:
         reset_peak()
         start = now()
         scored = score_pairs(
-            model, pairs, pad_token_id=tokenizer.pad_token_id, batch_size=runtime.score_batch_size,
+            model, pairs, pad_token_id=tokenizer.pad_token_id, batch_size=params.rows.score_batch_size,
             label="reference",
         )  # fmt: skip
         found["reference"] = {"seconds_per_pair": (now() - start) / n_pairs, **peaks()}
@@ -131,9 +134,10 @@ def try_size(params: Params, shape: ModelShape) -> dict[str, Any]:
         del model
         gc.collect()
         trainer = dpo.build_trainer(
-            make(), tokenizer, rows, train=train, runtime=runtime, checkpoints=Path(folder) / "run"
-        )
-        found["margins_before_step_one"] = margins_at_start(trainer, runtime)
+            make(), tokenizer, rows, train=train, runtime=runtime, watch=params.watch,
+            checkpoints=Path(folder) / "run",
+        )  # fmt: skip
+        found["margins_before_step_one"] = margins_at_start(trainer, params.watch.margin_tolerance)
         reset_peak()
         start = now()
         trainer.train()
@@ -157,15 +161,15 @@ def model_maker(shape: ModelShape, runtime: RuntimeParams, folder: Path) -> "Cal
     return lambda: load_model(folder, None, runtime)
 
 
-def margins_at_start(trainer: Any, runtime: RuntimeParams) -> dict[str, float]:
-    """How far from 0 the margins are before the first step, in nats: what runtime.margin_tolerance bounds."""
+def margins_at_start(trainer: Any, tolerance: float) -> dict[str, float]:
+    """How far from 0 the margins are before the first step, in nats: what watch.margin_tolerance bounds."""
     pairs = [RenderedPair(*pair[:4]) for pair in trainer.pairs]
     batches = similar_length_batches(pairs, batch_size=trainer.args.per_device_train_batch_size)
     margins = [abs(margin) for batch in batches for margin in dpo.margins_now(trainer, batch).values()]
     return {
         "largest": max(margins),
         "median": median(margins),
-        "tolerance": runtime.margin_tolerance,
+        "tolerance": tolerance,
         "n": len(margins),
     }
 

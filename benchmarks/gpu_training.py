@@ -16,7 +16,7 @@ from benchmarks.gpu_models import TINY, describe_lengths, random_model, random_p
 from stages.logprobs.reference import ReferenceRow
 from stages.logprobs.scoring import prepare_for_scoring, score_batch, score_pairs
 from stages.model.rendered import RenderedPair, similar_length_batches
-from stages.run.params import Params, RuntimeParams, TrainParams
+from stages.run.params import Params, RuntimeParams, TrainParams, WatchParams
 from stages.run.progress import say
 from stages.sizing.machine import measure_rates
 from stages.sizing.shape import KNOWN_MODELS, ModelShape
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 EIGHT_BILLION = "meta-llama/Llama-3.1-8B-Instruct"
 PAIRS_PER_STEP = 16
+UNWATCHED = {"save_steps": 10**6, "max_loss_growth": math.inf}
 BEST = {
     "precompute_ref_log_probs": True,
     "train_sampling_strategy": "group_by_length",
@@ -57,6 +58,8 @@ class Task(NamedTuple):
     pairs: list[RenderedPair]
     runtime: RuntimeParams
     train: TrainParams
+    watch: WatchParams
+    score_batch_size: int
     folder: str
 
 
@@ -69,6 +72,7 @@ def training(params: Params, is_tiny: bool) -> dict[str, Any]:
     shape = TINY if is_tiny else KNOWN_MODELS[EIGHT_BILLION]
     train = params.train.model_copy(update={"lora_r": 32, "lora_alpha": 64, "learning_rate": 5e-6})
     pairs = random_pairs(32 if is_tiny else 128, vocabulary=shape.vocabulary)
+    on_card = params.model_copy(update={"runtime": runtime, "train": train})
     rate = measure_rates(runtime).flops_per_second
     plain, liger = {"gradient_checkpointing": False}, {"use_liger_kernel": True}
     arms = [
@@ -98,7 +102,7 @@ def training(params: Params, is_tiny: bool) -> dict[str, Any]:
     for arm in arms:
         if only and not any(part in arm.name for part in only.split("|")):
             continue
-        one = attempt(time_arm, arm, shape, pairs, runtime, train)
+        one = attempt(time_arm, arm, shape, pairs, on_card)
         if "seconds_per_pair" in one:
             useful = useful_flops(shape, train, pairs) / len(pairs)
             one["share_of_rate"] = useful / one["seconds_per_pair"] / rate
@@ -121,23 +125,23 @@ def useful_flops(shape: ModelShape, train: TrainParams, pairs: Sequence[Rendered
     return frozen + 6 * shape.n_lora(train.lora_r) * n_tokens
 
 
-def time_arm(
-    arm: Arm, shape: ModelShape, pairs: list[RenderedPair], runtime: RuntimeParams, train: TrainParams
-) -> dict[str, Any]:
+def time_arm(arm: Arm, shape: ModelShape, pairs: list[RenderedPair], params: Params) -> dict[str, Any]:
     """Seconds a pair of the second epoch, peak memory, losses; and what scoring the reference took."""
-    runtime = runtime.model_copy(update={"attn_implementation": arm.attention})
-    train = train.model_copy(
+    runtime = params.runtime.model_copy(update={"attn_implementation": arm.attention})
+    train = params.train.model_copy(
         update={
             "num_train_epochs": 2.0,
             "per_device_train_batch_size": arm.batch,
             "gradient_accumulation_steps": batches_per_step(arm),
             "gradient_checkpointing": arm.checkpointing,
-            "save_steps": 10**6,
         }
     )
+    watch = params.watch.model_copy(update=UNWATCHED)
     with tempfile.TemporaryDirectory() as folder:
         make = our_trainer if arm.is_ours else trls_trainer
-        trainer, seconds = make(arm, Task(shape, pairs, runtime, train, folder))
+        trainer, seconds = make(
+            arm, Task(shape, pairs, runtime, train, watch, params.rows.score_batch_size, folder)
+        )
         return seconds | time_second_epoch(trainer, len(pairs))
 
 
@@ -147,13 +151,13 @@ def our_trainer(arm: Arm, task: Task) -> tuple["DPOTrainer", dict[str, float]]:
     shape, runtime, rows = task.shape, task.runtime, unscored_rows(task.pairs)
     if arm == FIRST:
         rows, seconds["reference_seconds_per_pair"] = score_reference(
-            random_model(shape, runtime), task.pairs, runtime, tokenizer
+            random_model(shape, runtime), task.pairs, task.score_batch_size, tokenizer
         )
     model = random_model(shape, runtime)
     trainer = dpo.build_trainer(
-        model, tokenizer, rows, train=task.train, runtime=runtime, checkpoints=Path(task.folder)
-    )
-    trainer.max_loss_growth = math.inf
+        model, tokenizer, rows, train=task.train, runtime=runtime, watch=task.watch,
+        checkpoints=Path(task.folder),
+    )  # fmt: skip
     if arm.usual:
         for layer in trainer.model.modules():
             if hasattr(layer, arm.usual):
@@ -163,7 +167,7 @@ def our_trainer(arm: Arm, task: Task) -> tuple["DPOTrainer", dict[str, float]]:
 
         _apply_liger_kernel_to_instance(model=model, fused_linear_cross_entropy=False)
     if arm == FIRST:
-        dpo.check_step_zero(trainer, tolerance=runtime.margin_tolerance)
+        dpo.check_step_zero(trainer, tolerance=task.watch.margin_tolerance)
     return trainer, seconds
 
 
@@ -191,12 +195,11 @@ def trls_trainer(arm: Arm, task: Task) -> tuple["DPOTrainer", dict[str, float]]:
 def score_reference(
     model: "PreTrainedModel",
     pairs: list[RenderedPair],
-    runtime: RuntimeParams,
+    size: int,
     tokenizer: PreTrainedTokenizerBase,
 ) -> tuple[list[ReferenceRow], float]:
     """The rows, and the seconds a pair once kernels are compiled."""
     prepare_for_scoring(model)
-    size = runtime.score_batch_size
     for batch in list(similar_length_batches(pairs, batch_size=size))[:2]:
         score_batch(model, batch, pad_token_id=tokenizer.pad_token_id)
     start = now()

@@ -40,8 +40,8 @@ SMALL: dict[str, dict[str, Any]] = {
         "gradient_accumulation_steps": 2,
         "learning_rate": 1e-3,
         "lora_r": 4,
-        "save_steps": 3,
     },
+    "watch": {"save_steps": 3},
 }
 
 
@@ -93,21 +93,21 @@ def build_run(folder: Path, changes: Mapping[str, Mapping[str, Any]]) -> Path:
     raw = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
     for section, values in changes.items():
         raw[section] |= values
-    runtime = parse_params(raw, place="benchmarks.kill_train").runtime
+    params = parse_params(raw, place="benchmarks.kill_train")
     write_text(folder / "params.yaml", yaml.safe_dump(raw))
     shutil.copytree(REPOSITORY / "sizes/accelerate", folder / "sizes/accelerate")
     write_tiny_base(folder / paths.BASE_MODEL)
     pairs = made_up_split(2 * N_STEPS)
     write_jsonl(folder / paths.TRAIN_PAIRS, pairs)
     tokenizer = load_tokenizer(folder / paths.BASE_MODEL)
-    model = load_model(folder / paths.BASE_MODEL, None, runtime)
+    model = load_model(folder / paths.BASE_MODEL, None, params.runtime)
     prepare_for_scoring(model)
-    rendered = render_pairs(tokenizer, pairs, max_length=runtime.max_length, too_long="refuse")
+    rendered = render_pairs(tokenizer, pairs, max_length=params.rows.max_length, too_long="refuse")
     scored = score_pairs(
         model,
         rendered,
         pad_token_id=tokenizer.pad_token_id,
-        batch_size=runtime.score_batch_size,
+        batch_size=params.rows.score_batch_size,
         label="reference",
     )
     rows = [ReferenceRow(*pair, *scored[pair.pair_id]) for pair in rendered]

@@ -28,7 +28,7 @@ SHARE_COLUMNS = ["kind", "name", "k", "n", "accuracy", "low", "high"]
 def main() -> None:
     """Turn margins into shares."""
     params = load_params()
-    tolerance, min_share = params.runtime.margin_tolerance, params.limits.accuracy.min_share
+    tolerance, min_share = params.watch.margin_tolerance, params.limits.accuracy.min_share
     rows = read_margins(n_selection=params.size.n_selection_scored, n_holdout=params.size.n_holdout_scored)
     holdout, selection = rows_of(rows, "holdout"), rows_of(rows, "selection")
 

@@ -26,10 +26,10 @@ def main() -> None:
     seeds = [seed(str(settings.seed), prompt.prompt_id) for prompt in prompts]
 
     from stages.inference.generation.sampling import generate_completions
-    from stages.model.checkpoint import LOADING_KEYS, for_short_texts, load_model, load_tokenizer
+    from stages.model.checkpoint import for_short_texts, load_model, load_tokenizer
     from stages.model.rendering import render_prompt
 
-    runtime = params.runtime.model_dump(include=LOADING_KEYS)
+    runtime = params.runtime.model_dump()
     settings_sha256 = hex_digest(dump_json(settings.model_dump()), dump_json(runtime))
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     policy = paths.POLICY_MODEL if model_name == "policy" else None

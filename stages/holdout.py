@@ -39,14 +39,14 @@ def main() -> None:
     rows = []
     for part, pairs in parts.items():
         rendered = render_pairs(
-            tokenizer, pairs, max_length=params.runtime.max_length, too_long=params.runtime.too_long
+            tokenizer, pairs, max_length=params.rows.max_length, too_long=params.rows.too_long
         )
         base_rows = match_reference(rendered, reference)
         scored = score_pairs(
             model,
             rendered,
             pad_token_id=tokenizer.pad_token_id,
-            batch_size=params.runtime.score_batch_size,
+            batch_size=params.rows.score_batch_size,
             label=f"holdout, {part}",
         )
         rows += [

@@ -71,11 +71,9 @@ def main() -> None:
 
 def hash_config(params: Params, *, chat_template: str) -> str:
     """SHA-256 of everything but the model that decides a row; the models must agree in it."""
-    from stages.model.checkpoint import LOADING_KEYS
-
     settings = {
         "probe": params.probe.model_dump(),
-        "runtime": params.runtime.model_dump(include=LOADING_KEYS),
+        "runtime": params.runtime.model_dump(),
         "chat_template": chat_template,
         "texts": [text.text for text in TEXTS],
         "prompts": [prompt.prompt for prompt in PROMPTS],

@@ -37,9 +37,7 @@ def main() -> None:
 
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     rendered = {
-        part: render_pairs(
-            tokenizer, pairs, max_length=params.runtime.max_length, too_long=params.runtime.too_long
-        )
+        part: render_pairs(tokenizer, pairs, max_length=params.rows.max_length, too_long=params.rows.too_long)
         for part, pairs in parts.items()
     }
     model = load_model(paths.BASE_MODEL, None, params.runtime)
@@ -50,7 +48,7 @@ def main() -> None:
             model,
             pairs,
             pad_token_id=tokenizer.pad_token_id,
-            batch_size=params.runtime.score_batch_size,
+            batch_size=params.rows.score_batch_size,
             label=f"reference, {part}",
         )
         rows += [ReferenceRow(*pair, *scored[pair.pair_id]) for pair in pairs]

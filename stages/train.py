@@ -2,7 +2,7 @@
 
 Reads `models/base`, the train pairs and the base's log-probs; writes `models/policy` (an adapter, or
 all weights) and `data/train/log.csv`. An interrupted run goes on from its last checkpoint.
-`train.accelerate_config` says how many processes do it; the first of them writes.
+`processes.accelerate_config` says how many processes do it; the first of them writes.
 """
 
 from pathlib import Path
@@ -32,12 +32,12 @@ LOGGED = (
 def main() -> None:
     """Train, checking before the first step that the policy still is the base."""
     params = load_params()
-    train, runtime = params.train, params.runtime
+    train, runtime, config = params.train, params.runtime, Path(params.processes.accelerate_config)
     pairs = first_rows(read_jsonl(paths.TRAIN_PAIRS, SplitPair), params.size.n_train, key="size.n_train")
 
     from stages.training import launch
 
-    launch.start(Path(train.accelerate_config), runtime, module="stages.train")
+    launch.start(config, runtime, module="stages.train")
 
     from stages.logprobs.reference_table import read_reference
     from stages.model.checkpoint import load_model, load_tokenizer, use_threads
@@ -46,19 +46,18 @@ def main() -> None:
 
     use_threads(runtime)
     tokenizer = load_tokenizer(paths.BASE_MODEL)
-    rendered = render_pairs(tokenizer, pairs, max_length=runtime.max_length, too_long=runtime.too_long)
+    rendered = render_pairs(
+        tokenizer, pairs, max_length=params.rows.max_length, too_long=params.rows.too_long
+    )
     rows = match_reference(rendered, read_reference(paths.REFERENCE_LOGPS))
-    inputs = [
-        paths.BASE_MODEL / MANIFEST,
-        paths.TRAIN_PAIRS,
-        paths.REFERENCE_LOGPS,
-        Path(train.accelerate_config),
-    ]
-    key = checkpoints.run_key(train, runtime, n_train=len(rows), inputs=inputs)
+    inputs = [paths.BASE_MODEL / MANIFEST, paths.TRAIN_PAIRS, paths.REFERENCE_LOGPS, config]
+    key = checkpoints.run_key(train, runtime, params.rows, n_train=len(rows), inputs=inputs)
     with checkpoints.checkpoint_folder(key) as folder:
         model = load_model(paths.BASE_MODEL, None, runtime)
-        trainer = dpo.build_trainer(model, tokenizer, rows, train=train, runtime=runtime, checkpoints=folder)
-        dpo.check_step_zero(trainer, tolerance=runtime.margin_tolerance)
+        trainer = dpo.build_trainer(
+            model, tokenizer, rows, train=train, runtime=runtime, watch=params.watch, checkpoints=folder
+        )
+        dpo.check_step_zero(trainer, tolerance=params.watch.margin_tolerance)
         say(f"train: {len(rows)} pairs; before the first step the policy equals the base")
         resume_from = checkpoints.where_to_resume(folder)
         dpo.train_policy(trainer, resume_from=resume_from)

@@ -124,7 +124,8 @@ def make_cuda_project(folder: Path, **runtime: Any) -> Path:
     folder.mkdir(exist_ok=True)
     make_project(folder, train={"method": "qlora"} if runtime else None)
     params = yaml.safe_load((folder / "params.yaml").read_text())
-    params["runtime"] |= {"device": "cuda", "dtype": "bfloat16", "margin_tolerance": 0.5} | runtime
+    params["runtime"] |= {"device": "cuda", "dtype": "bfloat16"} | runtime
+    params["watch"] |= {"margin_tolerance": 0.5}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     return folder
 

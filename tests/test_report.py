@@ -347,6 +347,7 @@ def test_the_card_tells_no_setting_that_may_have_changed_after_training(world):
     render(world)
     text = card(world)
     assert "| `beta` |" in text
+    assert "| `accelerate_config` |" in text
     assert "save_steps" not in text
     assert "max_loss_growth" not in text
 

@@ -57,7 +57,7 @@ def doctor(
 def make_plan(params: Params, n_pairs: int) -> Plan:
     """The parameters that decide memory and time; `all` becomes the number there is."""
     train, size, split = params.train, params.size, params.split
-    config = launch.read_config(Path(train.accelerate_config))
+    config = launch.read_config(Path(params.processes.accelerate_config))
     n_learned = max(1, n_pairs - split.n_holdout - split.n_selection)
 
     def wanted(value: Literal["all"] | int, there: int) -> int:
@@ -77,7 +77,7 @@ def make_plan(params: Params, n_pairs: int) -> Plan:
         n_holdout=wanted(size.n_holdout_scored, split.n_holdout),
         n_epochs=train.num_train_epochs,
         train_batch=train.per_device_train_batch_size,
-        score_batch=params.runtime.score_batch_size,
+        score_batch=params.rows.score_batch_size,
         n_prompts=params.generate.n_prompts,
         generate_batch=params.generate.batch_size,
         max_new_tokens=params.generate.max_new_tokens,
@@ -119,7 +119,7 @@ def check_environment(params: Params, plan: Plan, found: Found, *, is_elsewhere:
 
 
 def _deepspeed(params: Params) -> list[str]:
-    config = launch.read_config(Path(params.train.accelerate_config))
+    config = launch.read_config(Path(params.processes.accelerate_config))
     return ["deepspeed"] if config["distributed_type"] == "DEEPSPEED" else []
 
 
@@ -136,7 +136,7 @@ def _check_cards(params: Params, plan: Plan) -> list[Finding]:
     findings = []
     if n_cards < plan.n_processes:
         problem = (
-            f"train.accelerate_config wants {plan.n_processes} processes, {n_cards} CUDA devices are here"
+            f"processes.accelerate_config wants {plan.n_processes} processes, {n_cards} CUDA devices are here"
         )
         findings.append(Finding("device", problem, "lower num_processes in that file"))
     if params.runtime.dtype == "bfloat16" and not machine.has_bfloat16():

@@ -1,6 +1,7 @@
 """`bluepencil repro`, `exp` and `size`: DVC with the right interpreter, and parameters by size."""
 
 import os
+import re
 import subprocess
 import sys
 from io import StringIO
@@ -9,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from stages.errors import InputError
+from stages.errors import InputError, ParamsError
 from stages.files.io import read_text, write_text
 from stages.files.yaml_text import parse_yaml, show
-from stages.run.params import PARAMS_FILE, Params, load_params, parse_params
+from stages.run.params import MOVED, PARAMS_FILE, Params, load_params, parse_params, unknown_key
 
 SIZES = Path("sizes")
 FIRST_COLUMNS = (
@@ -33,12 +34,21 @@ def exp(context: typer.Context) -> None:
     A bare `bluepencil exp show` keeps the gates and what one trains with, of several hundred columns.
     """
     check_inputs(load_params())
+    refuse_moved_keys(context.args)
     run_dvc(["exp", *with_first_screen(context.args)])
 
 
 def with_first_screen(arguments: list[str]) -> list[str]:
     """A bare `show` with the columns to look at first; everything else as it came."""
     return ["show", "--drop", ".*", "--keep", FIRST_COLUMNS] if arguments == ["show"] else arguments
+
+
+def refuse_moved_keys(arguments: list[str]) -> None:
+    """ParamsError for `-S KEY=VALUE` whose key has moved; DVC would only say that there is none."""
+    keys = [re.match(r"(?:-S|--set-param=)?(?:params\.yaml:)?\+*([\w.]+)=", one) for one in arguments]
+    moved = [f"{key[1]}: {unknown_key(key[1])}" for key in keys if key and key[1] in MOVED]
+    if moved:
+        raise ParamsError("-S names what has moved\n  " + "\n  ".join(moved))
 
 
 def check_inputs(params: Params) -> None:
@@ -48,7 +58,7 @@ def check_inputs(params: Params) -> None:
         "data.prompts": params.data.prompts,
         "base_model.path": params.base_model.path,
         "mmlu.csv_dir": params.mmlu.csv_dir,
-        "train.accelerate_config": params.train.accelerate_config,
+        "processes.accelerate_config": params.processes.accelerate_config,
     }
     absent = [f"{key}: {path} does not exist" for key, path in wanted.items() if not Path(path).exists()]
     if absent:
@@ -137,7 +147,7 @@ def _override(target: Any, overrides: Any, trail: list[str]) -> None:
     for key, value in overrides.items():
         here = [*trail, key]
         if key not in target:
-            raise InputError(f"{'.'.join(here)}: params.yaml has no such key; correct its spelling")
+            raise InputError(f"{'.'.join(here)}: {unknown_key('.'.join(here[1:]))}")
         if isinstance(value, dict) and isinstance(target[key], dict):
             _override(target[key], value, here)
         else:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-# What load_model reads of `runtime`: all of it that can change what a loaded model answers.
-LOADING_KEYS = {"device", "dtype", "quantization", "attn_implementation", "n_threads"}
 
 
 def load_tokenizer(folder: Path, *, place: str | None = None) -> "PreTrainedTokenizerBase":

@@ -68,10 +68,10 @@ def render_pairs(
     what = f"{len(over)} of {len(rendered)} pairs have more than {max_length} tokens: {named}"
     if too_long == "refuse" or len(over) == len(rendered):
         raise InputError(
-            f"runtime.max_length: {what}; raise it to {longest}, set runtime.too_long to set_aside, or take "
+            f"rows.max_length: {what}; raise it to {longest}, set rows.too_long to set_aside, or take "
             "these pairs out of the data (nothing is truncated)"
         )
-    say(f"set aside (runtime.too_long): {what}")
+    say(f"set aside (rows.too_long): {what}")
     return [pair for pair in rendered if pair.n_longest_tokens <= max_length]
 
 

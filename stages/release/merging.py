@@ -23,7 +23,7 @@ from stages.model.rendered import RenderedPair
 from stages.model.rendering import render_pairs, render_prompt
 from stages.model_sources.build import check_checkpoint
 from stages.release.lineage import Parity, Regeneration
-from stages.run.params import GenerateParams, RuntimeParams
+from stages.run.params import GenerateParams, RowsParams, RuntimeParams
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -53,14 +53,18 @@ def shipped_runtime(runtime: RuntimeParams) -> RuntimeParams:
 
 
 def collect_logits(
-    base: Path, policy: Path | None, runtime: RuntimeParams, pairs: Sequence[PreferencePair]
+    base: Path,
+    policy: Path | None,
+    runtime: RuntimeParams,
+    limits: RowsParams,
+    pairs: Sequence[PreferencePair],
 ) -> tuple[list[RenderedPair], list[torch.Tensor]]:
     """Rendered rows, and the float32 logits (tokens, V) of each prompt with its chosen completion.
 
     `policy` None reads `base` as a whole model, tokenizer included. The model is gone afterwards, so
     the judged and the shipped one never share the memory.
     """
-    rows = render_pairs(load_tokenizer(base), pairs, max_length=runtime.max_length, too_long=runtime.too_long)
+    rows = render_pairs(load_tokenizer(base), pairs, max_length=limits.max_length, too_long=limits.too_long)
     model = load_model(base, policy, for_short_texts(runtime, stage="release"))
     logits = []
     with torch.inference_mode():

@@ -19,7 +19,6 @@ from stages.reporting.story import Story, tell_story
 from stages.run import paths
 from stages.run.params import Params, load_params
 from stages.study.items import BlindItem
-from stages.training.watch_rules import LEAVE_NO_TRACE
 
 MODEL_NAME = "Blue Pencil policy"
 
@@ -153,8 +152,8 @@ def read_plan(params: Params) -> Plan:
 
 
 def read_settings(params: Params) -> dict[str, str]:
-    """What the policy was trained with; the keys left out may have changed since, and it has not."""
-    settings = params.train.model_dump(exclude=set(LEAVE_NO_TRACE))
+    """What the policy was trained with."""
+    settings = params.train.model_dump() | params.processes.model_dump()
     return {key: format_setting(value) for key, value in settings.items()}
 
 

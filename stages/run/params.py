@@ -17,6 +17,16 @@ from stages.files.yaml_text import parse_yaml, show
 
 PARAMS_FILE = Path("params.yaml")
 RESTORE = "restore it with `git checkout params.yaml`"
+# Keys that once stood elsewhere, by their old names: an old params.yaml is told where they are now.
+MOVED = {
+    "runtime.max_length": "rows.max_length",
+    "runtime.too_long": "rows.too_long",
+    "runtime.score_batch_size": "rows.score_batch_size",
+    "runtime.margin_tolerance": "watch.margin_tolerance",
+    "train.save_steps": "watch.save_steps",
+    "train.max_loss_growth": "watch.max_loss_growth",
+    "train.accelerate_config": "processes.accelerate_config",
+}
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -68,10 +78,6 @@ class RuntimeParams(Section):
     quantization: Literal["none", "nf4"]
     attn_implementation: Literal["sdpa", "eager", "flash_attention_2", "flex_attention"]
     n_threads: Count
-    max_length: Count
-    too_long: Literal["refuse", "set_aside"]
-    score_batch_size: Count
-    margin_tolerance: NonNegative
 
     @model_validator(mode="after")
     def quantization_has_cuda(self) -> "RuntimeParams":
@@ -86,6 +92,12 @@ class RuntimeParams(Section):
                 "attn_implementation flex_attention needs device cuda: torch trains with it on a GPU only"
             )
         return self
+
+
+class RowsParams(Section):
+    max_length: Count
+    too_long: Literal["refuse", "set_aside"]
+    score_batch_size: Count
 
 
 class SizeParams(Section):
@@ -163,11 +175,8 @@ class TrainParams(Section):
     lora_target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)]
     seed: CountOrZero
     logging_steps: Count
-    save_steps: Count
     chosen_drop_limit: Positive
     chosen_drop_window: Count
-    max_loss_growth: Positive
-    accelerate_config: DataPath
 
     @model_validator(mode="after")
     def one_weight_per_loss(self) -> "TrainParams":
@@ -185,6 +194,16 @@ class TrainParams(Section):
                 f"f_divergence_type {self.f_divergence_type} does not go with {others}; use reverse_kl"
             )
         return self
+
+
+class ProcessesParams(Section):
+    accelerate_config: DataPath
+
+
+class WatchParams(Section):
+    save_steps: Count
+    max_loss_growth: Positive
+    margin_tolerance: NonNegative
 
 
 class GenerateParams(Section):
@@ -302,10 +321,13 @@ class Params(Section):
     data: DataParams
     base_model: BaseModelParams
     runtime: RuntimeParams
+    rows: RowsParams
     size: SizeParams
     validate_: ValidateParams = Field(alias="validate")
     split: SplitParams
     train: TrainParams
+    processes: ProcessesParams
+    watch: WatchParams
     generate: GenerateParams
     study: StudyParams
     mmlu: MmluParams
@@ -360,12 +382,17 @@ def parse_params(raw: dict[str, Any], *, place: str) -> Params:
         raise ParamsError(f"{place} breaks {rules}\n  " + "\n  ".join(lines)) from error
 
 
+def unknown_key(key: str) -> str:
+    """What to do about a dotted key that no section has."""
+    return f"is now {MOVED[key]}" if key in MOVED else "is no known key; correct its spelling or remove it"
+
+
 def _describe(problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"]) or "the file"
     if problem["type"] == "missing":
         return f"{place}: is missing; there is no default, so put it back"
     if problem["type"] == "extra_forbidden":
-        return f"{place}: is no known key; correct its spelling or remove it"
+        return f"{place}: {unknown_key(place)}"
     message = problem["msg"].removeprefix("Value error, ")
     came = "" if isinstance(problem["input"], dict | BaseModel) else f", came {show(problem['input'])}"
     return f"{place}: {message}{came}"

@@ -51,7 +51,7 @@ def way_out(need: Need, plan: Plan, shape: ModelShape, lengths: Lengths, machine
 def changes(stage: str, plan: Plan) -> Iterator[Change]:
     """What can be changed for a stage, in the order of what it costs."""
     if stage in ("reference", "holdout"):
-        yield from _halved(plan, "score_batch", "runtime.score_batch_size")
+        yield from _halved(plan, "score_batch", "rows.score_batch_size")
     elif stage == "generate":
         yield from _halved(plan, "generate_batch", "generate.batch_size")
     elif stage == "mmlu":
@@ -82,7 +82,7 @@ def _training_changes(plan: Plan) -> Iterator[Change]:
         for parts in (2, 4, 8, 16):
             yield Change(
                 plan._replace(shards="all", n_processes=parts, checkpointing=True, train_batch=1),
-                f"train.accelerate_config sizes/accelerate/fsdp2.yaml on {parts} such devices, "
+                f"processes.accelerate_config sizes/accelerate/fsdp2.yaml on {parts} such devices, "
                 "train.gradient_checkpointing true and train.per_device_train_batch_size 1",
             )
 

@@ -19,27 +19,26 @@ from typing import IO
 from stages.errors import InputError, RuntimeCheckError
 from stages.files.hashing import hex_digest
 from stages.files.io import dump_json, read_json, sha256_file, write_json
-from stages.model.checkpoint import LOADING_KEYS
-from stages.run.params import RuntimeParams, TrainParams
+from stages.run.params import RowsParams, RuntimeParams, TrainParams
 from stages.run.progress import say
 from stages.run.shell import is_disk_full
 from stages.training.launch import is_main_process, n_processes, share_from_main
-from stages.training.watch_rules import LEAVE_NO_TRACE
 
 COMPLETE = "complete.json"  # written last; a checkpoint without it was cut off while saving
 ABANDONED_AFTER_DAYS = 30
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
-# What of `runtime` the policy depends on; the rest only checks that training may start.
-TRAINING_KEYS = LOADING_KEYS | {"max_length", "too_long"}
-# What watches a run, and how often it is saved, changes no weight; the warning only marks lines of the log.
-WATCHING = {*LEAVE_NO_TRACE, "chosen_drop_limit", "chosen_drop_window"}
+# The warning marks lines of the log and changes no weight.
+WATCHING = {"chosen_drop_limit", "chosen_drop_window"}
 
 
-def run_key(train: TrainParams, runtime: RuntimeParams, *, n_train: int, inputs: list[Path]) -> str:
+def run_key(
+    train: TrainParams, runtime: RuntimeParams, rows: RowsParams, *, n_train: int, inputs: list[Path]
+) -> str:
     """Hash of parameters, input files and library versions: equal keys, equal runs."""
     values = {
         "train": train.model_dump(exclude=WATCHING),
-        "runtime": runtime.model_dump(include=TRAINING_KEYS),
+        "runtime": runtime.model_dump(),
+        "rows": rows.model_dump(),
         "n_train": n_train,
         "n_processes": n_processes(),
         "inputs": {path.as_posix(): sha256_file(path) for path in inputs},

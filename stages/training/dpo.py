@@ -14,7 +14,7 @@ from stages.errors import ModelError, RuntimeCheckError
 from stages.logprobs.reference import ReferenceRow, reference_sums
 from stages.logprobs.scoring import score_batch
 from stages.model.rendered import RenderedPair
-from stages.run.params import RuntimeParams, TrainParams
+from stages.run.params import RuntimeParams, TrainParams, WatchParams
 from stages.training import launch
 from stages.training.pair_trainer import PairCollator, PairTrainer, before_sharding
 from stages.training.watch import Watch
@@ -34,6 +34,7 @@ def build_trainer(
     *,
     train: TrainParams,
     runtime: RuntimeParams,
+    watch: WatchParams,
     checkpoints: Path,
 ) -> PairTrainer:
     """A trainer ready to run; checkpoints go to `checkpoints`."""
@@ -66,7 +67,7 @@ def build_trainer(
         precompute_ref_log_probs=True,
         remove_unused_columns=False,
         logging_steps=train.logging_steps,
-        save_steps=train.save_steps,
+        save_steps=watch.save_steps,
         save_total_limit=2,
         ddp_timeout=LONGEST_WAIT_SECONDS,
         ddp_find_unused_parameters=False,  # every trained weight is used in every batch
@@ -84,7 +85,7 @@ def build_trainer(
             peft_config=None if train.method == "full" else lora_config(train),
             callbacks=[Watch(pairs, train)],
             pairs=pairs,
-            max_loss_growth=train.max_loss_growth,
+            max_loss_growth=watch.max_loss_growth,
         )
     except ValueError as error:
         said = str(error).lower()
@@ -127,7 +128,7 @@ def check_step_zero(trainer: PairTrainer, *, tolerance: float) -> None:
     if abs(margins[worst]) > tolerance:
         raise RuntimeCheckError(
             f"train: before the first step pair {worst} has a margin of {margins[worst]:.2e} nats, not 0 "
-            f"within runtime.margin_tolerance {tolerance}: policy and reference were not scored alike; run "
+            f"within watch.margin_tolerance {tolerance}: policy and reference were not scored alike; run "
             "`dvc repro reference`, or state the tolerance of this dtype"
         )
 

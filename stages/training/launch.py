@@ -1,6 +1,6 @@
 """Training in several processes: Accelerate starts them; here a process finds out which one it is.
 
-`dvc.yaml` always says `python -m stages.train`. Where the file that `train.accelerate_config` names wants
+`dvc.yaml` always says `python -m stages.train`. Where the file that `processes.accelerate_config` names wants
 more than a plain process, this one becomes `accelerate launch --config_file FILE -m stages.train`.
 """
 
@@ -59,10 +59,10 @@ def read_config(path: Path) -> dict[str, Any]:
         config = parse_yaml(read_text(path))
     except ValueError as error:
         raise ParamsError(
-            f"train.accelerate_config: {path} is not readable as YAML: {error}\n  mend it, or {WAY_OUT}"
+            f"processes.accelerate_config: {path} is not readable as YAML: {error}\n  mend it, or {WAY_OUT}"
         ) from error
     if not isinstance(config, dict) or not isinstance(config.get("distributed_type"), str | bool):
-        raise ParamsError(f"train.accelerate_config: {path} names no distributed_type; {WAY_OUT}")
+        raise ParamsError(f"processes.accelerate_config: {path} names no distributed_type; {WAY_OUT}")
     if config["distributed_type"] is False:  # YAML 1.1 reads a bare NO as false
         config["distributed_type"] = ONE_PROCESS
     return config
@@ -73,10 +73,10 @@ def check_config(path: Path, runtime: RuntimeParams) -> None:
     config = read_config(path)
     problems = [*_unknown_keys(config), *_misfits(config, runtime)]
     if problems:
-        raise ParamsError(f"train.accelerate_config: {path} cannot be used\n  " + "\n  ".join(problems))
+        raise ParamsError(f"processes.accelerate_config: {path} cannot be used\n  " + "\n  ".join(problems))
     if config["distributed_type"] == "DEEPSPEED" and importlib.util.find_spec("deepspeed") is None:
         raise ModelError(
-            f"train.accelerate_config: {path} needs the package deepspeed, which is not installed; "
+            f"processes.accelerate_config: {path} needs the package deepspeed, which is not installed; "
             "`pip install deepspeed`, or use sizes/accelerate/fsdp2.yaml, which needs no package"
         )
 

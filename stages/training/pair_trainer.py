@@ -154,7 +154,7 @@ class PairTrainer(DPOTrainer):
             self.first_loss = logged[0]["loss"] if logged else value
         if exploded(value, first=self.first_loss, max_growth=self.max_loss_growth):
             self._stop(
-                f"the loss is {value:.4g}, it began at {self.first_loss:.4g} (train.max_loss_growth)", numbers
+                f"the loss is {value:.4g}, it began at {self.first_loss:.4g} (watch.max_loss_growth)", numbers
             )
         return loss
 

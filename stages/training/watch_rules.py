@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from itertools import accumulate
 
-# Keys of `train` that change nothing it writes: how often a checkpoint is saved, when a run is stopped.
-LEAVE_NO_TRACE = frozenset({"save_steps", "max_loss_growth"})
-
 
 def chosen_drops(rewards: Sequence[float], *, beta: float, mean_tokens: float) -> list[float]:
     """Nats a token that the chosen completions lost against the base, one number a log line.

@@ -42,7 +42,7 @@ def compare_variants(revs: Sequence[str], page: Path | None) -> None:
     comparison = make_comparison(
         everything,
         chosen,
-        tolerance=load_params().runtime.margin_tolerance,
+        tolerance=load_params().watch.margin_tolerance,
         n_paired=len(chosen) if revs else N_PAIRED_UNASKED,
     )
     print(format_comparison(comparison))

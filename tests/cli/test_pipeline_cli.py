@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.cli.pipeline import set_aside_broken_lock, with_first_screen, with_overrides
+from stages.cli.pipeline import refuse_moved_keys, set_aside_broken_lock, with_first_screen, with_overrides
 from stages.errors import InputError, ParamsError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -75,8 +75,27 @@ def test_going_there_and_back_changes_no_value_and_settles_the_text() -> None:
 
 
 def test_a_size_cannot_invent_a_key() -> None:
-    with pytest.raises(InputError, match=r"sizes/x\.yaml\.train\.bta: params.yaml has no such key"):
+    with pytest.raises(InputError, match=r"sizes/x\.yaml\.train\.bta: is no known key"):
         with_overrides(PARAMS, "train: {bta: 1}", place="x")
+
+
+def test_a_size_of_ones_own_with_an_old_key_is_told_where_it_is_now() -> None:
+    with pytest.raises(InputError, match=r"train\.save_steps: is now watch\.save_steps"):
+        with_overrides(PARAMS, "train: {save_steps: 1}", place="x")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "-S", "runtime.max_length=99"],
+        ["run", "--set-param=runtime.max_length=99", "--queue"],
+        ["run", "-Sparams.yaml:runtime.max_length=99"],
+    ],
+)
+def test_an_experiment_with_an_old_key_is_told_where_it_is_now(arguments: list[str]) -> None:
+    with pytest.raises(ParamsError, match=r"runtime\.max_length: is now rows\.max_length"):
+        refuse_moved_keys(arguments)
+    refuse_moved_keys(["run", "-S", "rows.max_length=99", "-S", "train.beta=0.3"])
 
 
 def test_a_size_cannot_break_a_rule() -> None:

@@ -570,18 +570,18 @@ def test_a_bfloat16_model_ships_in_bfloat16_within_its_tolerance(tmp_path: Path,
     runtime = params.runtime.model_copy(update={"dtype": "bfloat16"})
     out.mkdir()
     pairs = [make_split_pair(number) for number in range(3)]
-    judged = merging.collect_logits(base, policy, runtime, pairs)
+    judged = merging.collect_logits(base, policy, runtime, params.rows, pairs)
     merging.write_merged(base, policy, out, runtime)
-    shipped = merging.collect_logits(out, None, runtime, pairs)
+    shipped = merging.collect_logits(out, None, runtime, params.rows, pairs)
     parity = merging.check_parity(judged, shipped, tolerance=params.release.parity_tolerance.bfloat16)
     assert 0 < parity.mean_difference < parity.max_difference
     assert read_json(out / "config.json")["dtype"] == "bfloat16"
 
 
 def test_another_rendering_is_no_parity(released: Path) -> None:
-    runtime = load_params(released / "params.yaml").runtime
+    params = load_params(released / "params.yaml")
     base = released / "models/base"
-    one = merging.collect_logits(base, None, runtime, [make_split_pair(1)])
-    other = merging.collect_logits(base, None, runtime, [make_split_pair(2)])
+    one = merging.collect_logits(base, None, params.runtime, params.rows, [make_split_pair(1)])
+    other = merging.collect_logits(base, None, params.runtime, params.rows, [make_split_pair(2)])
     with pytest.raises(RuntimeCheckError, match="renders the pairs otherwise"):
         merging.check_parity(one, other, tolerance=1.0)

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from stages.errors import ParamsError
-from stages.run.params import Params, exact, load_params, parse_params
+from stages.run.params import MOVED, Params, exact, load_params, parse_params
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -100,6 +100,25 @@ def test_all_broken_rules_come_in_one_message() -> None:
     assert "breaks 4 rules" in message
     for place in ("train.beta", "split.salt", "size: is missing", "sise: is no known key"):
         assert place in message
+
+
+def test_a_params_file_of_the_old_layout_is_told_where_each_key_is_now() -> None:
+    def change(raw: dict[str, Any]) -> None:
+        for old, new in MOVED.items():
+            section, key = new.split(".")
+            raw[old.split(".")[0]][key] = raw[section].pop(key)
+
+    message = message_after(change)
+    for old, new in MOVED.items():
+        assert f"{old}: is now {new}" in message
+    assert message.count("is no known key") == 0
+
+
+def test_every_key_that_moved_is_where_it_is_said_to_be() -> None:
+    for old, new in MOVED.items():
+        for key, is_there in ((old, False), (new, True)):
+            section, name = key.split(".")
+            assert (name in SHIPPED[section]) is is_there, key
 
 
 def test_a_number_that_dvc_wrote_as_text_is_a_number() -> None:

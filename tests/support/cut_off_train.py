@@ -17,7 +17,9 @@ class CutOff(Exception):  # noqa: N818 - an event, not a mistake
 
 def main() -> None:
     params = load_params()
-    launch.start(Path(params.train.accelerate_config), params.runtime, module="tests.support.cut_off_train")
+    launch.start(
+        Path(params.processes.accelerate_config), params.runtime, module="tests.support.cut_off_train"
+    )
 
     import torch
 

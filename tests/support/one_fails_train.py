@@ -17,7 +17,9 @@ PATIENCE_SECONDS = 30
 
 def main() -> None:
     params = load_params()
-    launch.start(Path(params.train.accelerate_config), params.runtime, module="tests.support.one_fails_train")
+    launch.start(
+        Path(params.processes.accelerate_config), params.runtime, module="tests.support.one_fails_train"
+    )
 
     from stages.training import dpo
     from stages.training.pair_trainer import PairTrainer

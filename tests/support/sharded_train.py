@@ -17,7 +17,9 @@ def refuse_second_model(*_args: Any, **_kwargs: Any) -> NoReturn:
 
 def main() -> None:
     params = load_params()
-    launch.start(Path(params.train.accelerate_config), params.runtime, module="tests.support.sharded_train")
+    launch.start(
+        Path(params.processes.accelerate_config), params.runtime, module="tests.support.sharded_train"
+    )
 
     from torch.distributed.fsdp import FSDPModule
     from trl.trainer import dpo_trainer

@@ -49,24 +49,27 @@ def make_project(folder: Path, *, n_train: int = 16, train: dict[str, Any] | Non
         write_jsonl(folder / f"data/split/{part}.jsonl", make_split_pairs(n, part))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["size"] = dict.fromkeys(params["size"], "all")
-    params["runtime"] |= {"n_threads": 1, "score_batch_size": 4, "max_length": 256}
+    params["runtime"] |= {"n_threads": 1}
+    params["rows"] |= {"score_batch_size": 4, "max_length": 256}
+    params["watch"] |= {"save_steps": 3}
     params["train"] |= {
         "per_device_train_batch_size": 2,
         "gradient_accumulation_steps": 2,
         "learning_rate": 1e-2,
         "lora_r": 4,
         "num_train_epochs": 2.0,
-        "save_steps": 3,
     }
     params["train"] |= train or {}
     write_text(folder / "params.yaml", yaml.safe_dump(params))
     return folder
 
 
-def set_train(project: Path, **changes: Any) -> None:
-    """Change keys of `train` in the project's parameters."""
+def set_train(project: Path, accelerate_config: str | None = None, **changes: Any) -> None:
+    """Change keys of `train` in the project's parameters, and how many processes train."""
     params = yaml.safe_load((project / "params.yaml").read_text())
     params["train"] |= changes
+    if accelerate_config is not None:
+        params["processes"] = {"accelerate_config": accelerate_config}
     write_text(project / "params.yaml", yaml.safe_dump(params))
 
 

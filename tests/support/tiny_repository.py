@@ -21,10 +21,11 @@ N_PROMPTS = 8
 PARAMS = f"""
 data: {{pairs: data/raw/pairs.jsonl, prompts: data/raw/prompts.jsonl}}
 base_model: {{source: path}}
-runtime: {{n_threads: 1, score_batch_size: 4, max_length: 2048}}
+runtime: {{n_threads: 1}}
+rows: {{score_batch_size: 4, max_length: 2048}}
 size: {{n_train: 8, n_selection_scored: 4, n_holdout_scored: 8, n_questions: 57}}
 split: {{n_holdout: 20, n_selection: 10}}
-train: {{save_steps: 1}}
+watch: {{save_steps: 1}}
 generate: {{n_prompts: {N_PROMPTS}, max_new_tokens: 24, batch_size: 4}}
 study: {{n_repeats: 2, n_anchors: 1, min_repeat_distance: 2}}
 """

@@ -10,19 +10,12 @@ import pytest
 import yaml
 
 from stages.cli.pipeline import with_overrides
-from stages.model.checkpoint import LOADING_KEYS
 from stages.run import paths
-from stages.run.params import RuntimeParams, TrainParams
-from stages.training.checkpoints import TRAINING_KEYS
-from stages.training.watch_rules import LEAVE_NO_TRACE
 from tests.support.import_closure import ROOT, code_used
 from tests.support.tiny_repository import CommandLine
 from tests.support.whole_repository import copy_whole_repository
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-INCLUDED = {"LOADING_KEYS": LOADING_KEYS, "TRAINING_KEYS": TRAINING_KEYS}
-# What decides whether a stage goes on, and changes nothing that it writes.
-ONLY_CHECKED = {"train": {"margin_tolerance", "score_batch_size"}}
 BASE_SIDE = ["base_model", "validate", "split", "reference"]
 
 
@@ -57,30 +50,15 @@ def test_the_files_of_the_top_folder_are_the_stages_and_nothing_imports_them() -
 def test_every_parameter_a_stage_reads_is_tracked(stage: str) -> None:
     tracked = STAGES[stage].get("params", [])
     read = parameters_read(ROOT / f"stages/{stage}.py")
-    in_keys = {"runtime", "train"} if stage == "train" else {"runtime"}  # other tests look at their keys
-    for key in {one for one in read if one not in in_keys and not one.startswith("runtime.")}:
+    if stage == "train":  # how a run is saved and checked changes no out; a test below shows it
+        read = {key for key in read if key.split(".")[0] != "watch"}
+    for key in read:
         assert any(key == name or key.startswith(f"{name}.") for name in tracked), (
             f"{key} is not in {tracked}"
         )
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_tracks_exactly_the_runtime_keys_that_determine_its_outs(stage: str) -> None:
-    tracked = {key.removeprefix("runtime.") for key in STAGES[stage].get("params", [])}
-    assert "runtime" not in tracked
-    tracked &= set(RuntimeParams.model_fields)
-    read = {key for dep in code_used(stage) if dep.endswith(".py") for key in runtime_keys_read(ROOT / dep)}
-    takes_it = any(key.startswith("runtime") for key in parameters_read(ROOT / f"stages/{stage}.py"))
-    assert tracked == (read - ONLY_CHECKED.get(stage, set()) if takes_it else set())
-
-
-def test_train_tracks_every_key_of_its_section_but_those_that_leave_no_trace() -> None:
-    tracked = {key for key in STAGES["train"]["params"] if key.startswith("train")}
-    assert TrainParams.model_fields.keys() > LEAVE_NO_TRACE
-    assert tracked == {f"train.{key}" for key in TrainParams.model_fields.keys() - LEAVE_NO_TRACE}
-
-
-def test_how_often_a_run_is_saved_trains_nothing_again_and_beta_does(
+def test_how_a_run_is_watched_trains_nothing_again_and_beta_does(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
     repository = copy_whole_repository(tmp_path_factory, tmp_path / "repository")
@@ -88,34 +66,15 @@ def test_how_often_a_run_is_saved_trains_nothing_again_and_beta_does(
     shipped = params.read_text()
 
     def stages_run(change: str) -> list[str]:
-        """Of `train` and what it needs, after a change of `train`."""
-        params.write_text(with_overrides(shipped, f"train: {{{change}}}", place="changed"))
+        """Of `train` and what it needs, after a change of one section."""
+        params.write_text(with_overrides(shipped, change, place="changed"))
         done = CommandLine(repository).run("dvc", "repro", "train")
         assert done.returncode == 0, done.stderr
         return re.findall(r"Running stage '(\w+)'", done.stdout)
 
-    assert stages_run("save_steps: 7, max_loss_growth: 50.0") == []
-    assert stages_run("beta: 0.2") == ["train"]
-    assert stages_run("chosen_drop_limit: 0.4") == ["train"]  # log.csv says what is above it
-
-
-def runtime_keys_read(file: Path) -> set[str]:
-    """Keys taken from a name or attribute `runtime`; all that a `model_dump` of it includes."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value).split(".")[-1] == "runtime":
-            found.add(node.attr)
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("runtime.model_dump"):
-            included = [ast.unparse(word.value) for word in node.keywords if word.arg == "include"]
-            found |= INCLUDED[included[0]] if included else set(RuntimeParams.model_fields)
-    return found & set(RuntimeParams.model_fields)
-
-
-def test_the_reader_of_runtime_keys_sees_them() -> None:
-    assert runtime_keys_read(ROOT / "stages/model/checkpoint.py") == LOADING_KEYS
-    assert runtime_keys_read(ROOT / "stages/generate.py") == LOADING_KEYS
-    assert "margin_tolerance" in runtime_keys_read(ROOT / "stages/train.py")
-    assert "margin_tolerance" not in runtime_keys_read(ROOT / "stages/holdout.py")
+    assert stages_run("watch: {save_steps: 7, max_loss_growth: 50.0, margin_tolerance: 0.002}") == []
+    assert stages_run("train: {beta: 0.2}") == ["train"]
+    assert stages_run("train: {chosen_drop_limit: 0.4}") == ["train"]  # log.csv says what is above it
 
 
 def parameters_read(file: Path) -> set[str]:
@@ -160,9 +119,9 @@ def parameters_read(file: Path) -> set[str]:
 
 def test_the_reader_of_parameters_sees_them() -> None:
     assert "size.n_train" in parameters_read(ROOT / "stages/train.py")
-    assert "runtime" in parameters_read(ROOT / "stages/train.py")
+    assert {"runtime", "watch", "processes.accelerate_config"} < parameters_read(ROOT / "stages/train.py")
     assert "base_model" in parameters_read(ROOT / "stages/base_model.py")
-    assert "runtime.margin_tolerance" in parameters_read(ROOT / "stages/accuracy.py")
+    assert "watch.margin_tolerance" in parameters_read(ROOT / "stages/accuracy.py")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -27,7 +27,7 @@ from stages.logprobs.reference import ReferenceRow, reference_sums
 from stages.logprobs.scoring import prepare_for_scoring, score_pairs
 from stages.model.checkpoint import base_sha256, load_model, load_tokenizer, use_threads
 from stages.model.rendered import RenderedPair
-from stages.run.params import LossType, RuntimeParams, TrainParams, load_params, parse_params
+from stages.run.params import LossType, RuntimeParams, TrainParams, WatchParams, load_params, parse_params
 from stages.train import LOGGED
 from stages.training.checkpoints import (
     COMPLETE,
@@ -45,12 +45,12 @@ from stages.training.dpo import (
     train_policy,
 )
 from stages.training.pair_trainer import PairTrainer
-from stages.training.watch_rules import LEAVE_NO_TRACE
 from tests.support.tiny_models import made_up_pairs, tiny_model, tiny_tokenizer, write_tiny_base
 
 ROOT = Path(__file__).parent.parent.parent
 PARAMS = load_params(ROOT / "params.yaml")
 RUNTIME = PARAMS.runtime.model_copy(update={"n_threads": 1})
+WATCH = PARAMS.watch.model_copy(update={"save_steps": 2})
 
 
 def settings(**changes: Any) -> TrainParams:
@@ -60,7 +60,6 @@ def settings(**changes: Any) -> TrainParams:
         "learning_rate": 1e-2,
         "lora_r": 4,
         "num_train_epochs": 2.0,
-        "save_steps": 2,
         "warmup_steps": 0.0,
     }
     return PARAMS.train.model_copy(update=small | changes)
@@ -77,11 +76,14 @@ def rows() -> list[ReferenceRow]:
     return reference_of(tiny_model(), made_up_pairs(8))
 
 
-def trainer_in(folder: Path, rows: list[ReferenceRow], train: TrainParams, **changes: Any) -> PairTrainer:
+def trainer_in(
+    folder: Path, rows: list[ReferenceRow], train: TrainParams, watch: WatchParams = WATCH, **changes: Any
+) -> PairTrainer:
     torch.manual_seed(train.seed)
     return build_trainer(
-        tiny_model(**changes), tiny_tokenizer(), rows, train=train, runtime=RUNTIME, checkpoints=folder
-    )
+        tiny_model(**changes), tiny_tokenizer(), rows, train=train, runtime=RUNTIME, watch=watch,
+        checkpoints=folder,
+    )  # fmt: skip
 
 
 def stock_first_loss(rows: list[ReferenceRow], train: TrainParams, folder: Path) -> float:
@@ -213,7 +215,7 @@ def test_a_loss_that_is_not_finite_names_the_pairs(rows: list[ReferenceRow], tmp
 
 
 def test_a_loss_that_explodes_names_the_pairs(rows: list[ReferenceRow], tmp_path: Path) -> None:
-    trainer = trainer_in(tmp_path, rows, settings(max_loss_growth=0.5))
+    trainer = trainer_in(tmp_path, rows, settings(), WATCH.model_copy(update={"max_loss_growth": 0.5}))
     with pytest.raises(
         RuntimeCheckError, match=r"the loss is 0\.69.*, it began at 0\.69.* on pairs p\d+, p\d+"
     ):
@@ -381,14 +383,16 @@ def test_a_run_cut_off_and_resumed_gives_the_same_bytes(rows: list[ReferenceRow]
     ]
 
 
-def test_what_leaves_no_trace_changes_no_byte_that_train_writes(
+def test_how_a_run_is_watched_changes_no_byte_that_train_writes(
     rows: list[ReferenceRow], tmp_path: Path
 ) -> None:
-    values = ({"save_steps": 2, "max_loss_growth": 100.0}, {"save_steps": 5, "max_loss_growth": 50.0})
+    values = (
+        WatchParams(save_steps=2, max_loss_growth=100.0, margin_tolerance=0.001),
+        WatchParams(save_steps=5, max_loss_growth=50.0, margin_tolerance=0.002),
+    )
     logs = []
-    for number, changed in enumerate(values):
-        assert changed.keys() == LEAVE_NO_TRACE
-        trainer = trainer_in(tmp_path / f"checkpoints-{number}", rows, settings(**changed))
+    for number, watch in enumerate(values):
+        trainer = trainer_in(tmp_path / f"checkpoints-{number}", rows, settings(), watch)
         train_policy(trainer, resume_from=None)
         save_policy(trainer, tmp_path / str(number), base_name="models/base")
         logs.append([[row[name] for name in LOGGED] for row in log_rows(trainer)])
@@ -476,7 +480,7 @@ def test_the_run_key_depends_on_what_determines_the_run(tmp_path: Path) -> None:
     data.write_text("one")
 
     def key(train: TrainParams = PARAMS.train, runtime: RuntimeParams = RUNTIME, n_train: int = 4) -> str:
-        return run_key(train, runtime, n_train=n_train, inputs=[data])
+        return run_key(train, runtime, PARAMS.rows, n_train=n_train, inputs=[data])
 
     first = key()
     changed = {
@@ -484,8 +488,7 @@ def test_the_run_key_depends_on_what_determines_the_run(tmp_path: Path) -> None:
         key(runtime=RUNTIME.model_copy(update={"n_threads": 2})),
         key(n_train=5),
     }
-    assert key(train=PARAMS.train.model_copy(update={"save_steps": 99})) == first
-    assert key(runtime=RUNTIME.model_copy(update={"margin_tolerance": 9.0, "score_batch_size": 3})) == first
+    assert key(train=PARAMS.train.model_copy(update={"chosen_drop_window": 99})) == first
     data.write_text("two")
     assert len({first, key(), *changed}) == 5
 
@@ -532,8 +535,9 @@ def test_a_saved_adapter_scores_as_the_trained_model_did(rows: list[ReferenceRow
     model = load_model(base, None, RUNTIME)
     rows = reference_of(load_model(base, None, RUNTIME), made_up_pairs(8))
     trainer = build_trainer(
-        model, load_tokenizer(base), rows, train=settings(), runtime=RUNTIME, checkpoints=tmp_path / "run"
-    )
+        model, load_tokenizer(base), rows, train=settings(), runtime=RUNTIME, watch=WATCH,
+        checkpoints=tmp_path / "run",
+    )  # fmt: skip
     trainer.train()
     save_policy(trainer, tmp_path / "policy", base_name="models/base")
     write_json(tmp_path / "policy/manifest.json", {"method": "lora", "base_sha256": base_sha256(base)})

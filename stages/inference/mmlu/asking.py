@@ -46,8 +46,6 @@ def choose_questions(questions: QuestionSet, params: Params) -> QuestionSet:
 
 def describe_config(params: Params, questions: QuestionSet, *, chat_template: str) -> dict[str, object]:
     """Everything that decides how a question is asked and scored; the models must agree in it."""
-    from stages.model.checkpoint import LOADING_KEYS
-
     return {
         "lm_eval": version("lm_eval"),
         "scoring": params.mmlu.scoring,
@@ -57,7 +55,7 @@ def describe_config(params: Params, questions: QuestionSet, *, chat_template: st
         },
         "chat_template": chat_template if params.mmlu.apply_chat_template else None,
         "max_batch_tokens": params.mmlu.max_batch_tokens,
-        "runtime": params.runtime.model_dump(include=LOADING_KEYS),
+        "runtime": params.runtime.model_dump(),
     }
 
 
