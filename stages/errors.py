@@ -35,3 +35,9 @@ class ReleaseError(BluePencilError):
     """A release is refused, or one on disk is not what was released."""
 
     exit_code = 1
+
+
+def first_line(error: BaseException) -> str:
+    """A library's error on one line: its type and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.errors import BluePencilError, ModelError
+from stages.errors import BluePencilError, ModelError, first_line
 from stages.files.io import read_json, sha256_file
 from stages.model.freed_memory import keep_freed_memory
 from stages.model.manifest import MANIFEST
@@ -117,7 +117,7 @@ def reading_checkpoint(
     except Exception as error:
         if in_words(error) is not None or type(error).__name__ == "OutOfMemoryError":
             raise
-        raise ModelError(f"{what} ({_first_line(error)}); {way_out}") from error
+        raise ModelError(f"{what} ({first_line(error)}); {way_out}") from error
 
 
 def _refuse_drawn_weights(folder: Path, missing: Sequence[str]) -> None:
@@ -210,8 +210,3 @@ def _quantization(runtime: RuntimeParams) -> dict[str, Any]:
             bnb_4bit_compute_dtype=getattr(torch, runtime.dtype),
         )
     }
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from stages.files.hashing import sha256_hex
 from stages.release.lineage import (
     LINEAGE,
     SUMS,
@@ -14,7 +15,6 @@ from stages.release.lineage import (
     lineage_bytes,
     parse_sums,
     seal_lineage,
-    sha256_hex,
     sums_text,
 )
 

@@ -5,7 +5,6 @@ itself and `SHA256SUMS`, and closes with a hash over its own content; the annota
 the SHA-256 of `SHA256SUMS`. Whoever changes a byte must change all three to stay unnoticed.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from pydantic import AfterValidator
 
 from stages.decision.findings import State
 from stages.decision.verdicts import GateName
+from stages.files.hashing import sha256_hex
 from stages.files.record import Record
 from stages.model.manifest import BaseManifest
 
@@ -114,11 +114,6 @@ class Misfit(NamedTuple):
     rule: str
     expected: str
     found: str
-
-
-def sha256_hex(data: bytes) -> str:
-    """Hex SHA-256."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def seal_lineage(lineage: Lineage) -> Lineage:

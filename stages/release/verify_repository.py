@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.release.lineage import EVIDENCE, SUMS, Lineage, Misfit, sha256_hex, sums_in_tag
+from stages.files.hashing import sha256_hex
+from stages.release.lineage import EVIDENCE, SUMS, Lineage, Misfit, sums_in_tag
 from stages.release.lock_chain import LOCK, Entry, LockedStage, all_entries
 from stages.repository.dvc import cache_folder, check_cached, md5_bytes, md5_file, md5_folder
 from stages.repository.git import file_at, files_under, has_revision, tag_commit_and_message

@@ -16,11 +16,12 @@ from huggingface_hub import ModelCard, constants
 from stages import gate
 from stages.cli.release import release
 from stages.errors import InputError, ModelError, ReleaseError, RuntimeCheckError
+from stages.files.hashing import sha256_hex
 from stages.files.io import read_json, read_jsonl, sha256_file, write_json, write_jsonl
 from stages.inference.generation.completions import Generation
 from stages.model.checkpoint import load_model
 from stages.release import hub, merging
-from stages.release.lineage import Lineage, lineage_bytes, seal_lineage, sha256_hex, sums_text
+from stages.release.lineage import Lineage, lineage_bytes, seal_lineage, sums_text
 from stages.release.objections import registered_from
 from stages.release.registry import settle_version
 from stages.release.verify import verify

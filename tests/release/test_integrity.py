@@ -2,6 +2,7 @@
 
 import pytest
 
+from stages.files.hashing import sha256_hex
 from stages.model.manifest import BaseManifest
 from stages.release.integrity import ReleaseFiles, check_files
 from stages.release.lineage import (
@@ -15,7 +16,6 @@ from stages.release.lineage import (
     numbers_in,
     parse_sums,
     seal_lineage,
-    sha256_hex,
     sums_in_tag,
     sums_text,
     tag_message,

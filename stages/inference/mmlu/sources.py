@@ -10,10 +10,8 @@ human_aging: who remains at home alone), one has been given a fifth option and t
 
 import csv
 import io
-import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from stages.inference.mmlu.questions import (
     leave_out_asked,
     make_questions,
 )
+from stages.run.hub import hub_allowed
 
 Row = tuple[str, str, list[str], int]
 
@@ -139,9 +138,9 @@ def _find_problem(fields: list[str]) -> str | None:
 
 def load_hub(repo_id: str, revision: str, *, num_fewshot: int) -> QuestionSet:
     """The test questions and dev examples of a pinned hub data set in the layout of cais/mmlu."""
-    with hub_allowed():
-        import datasets
+    import datasets
 
+    with hub_allowed():
         try:
             splits = datasets.load_dataset(repo_id, "all", revision=revision)
             items, examples = splits["test"], splits["dev"]
@@ -165,26 +164,6 @@ def _read_hub(split: Any, place: str) -> list[Row]:
             raise InputError(f"{place}, row {number}: is no MMLU question ({row!r:.80}); check mmlu.repo_id")
         rows.append((row["subject"], row["question"], list(row["choices"]), int(row["answer"])))
     return rows
-
-
-@contextmanager
-def hub_allowed() -> Iterator[None]:
-    """Lift the offline switches, which the shell sets for every stage, while a hub is asked."""
-    names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
-    before = {name: os.environ.pop(name, None) for name in names}
-    import datasets.config
-    import huggingface_hub.constants
-
-    modules: tuple[Any, ...] = (datasets.config, huggingface_hub.constants)
-    was_offline = [module.HF_HUB_OFFLINE for module in modules]
-    try:
-        for module in modules:
-            module.HF_HUB_OFFLINE = False
-        yield
-    finally:
-        os.environ.update({name: value for name, value in before.items() if value is not None})
-        for module, value in zip(modules, was_offline, strict=True):
-            module.HF_HUB_OFFLINE = value
 
 
 def _assemble(rows: list[Row], shown: list[Row], *, num_fewshot: int, place: str) -> QuestionSet:
