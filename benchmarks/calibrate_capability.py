@@ -19,7 +19,7 @@ from stages.decision.findings import DropLimits, State
 from stages.decision.judge import judge_capability
 from stages.files.io import read_text, write_json, write_text
 from stages.measures.capability import lower_bound
-from stages.measures.paired import measure_drop
+from stages.measures.paired import paired_difference
 from stages.run.params import exact, load_params
 from stages.run.progress import track
 
@@ -99,15 +99,15 @@ def calibrate(scenario: Scenario, limits: DropLimits, *, n_models: int, seed: in
     widths = []
     for _ in range(n_models):
         base, policy = simulate_answers(scenario, subjects, draws)
-        found = measure_drop(base.astype(int) - policy.astype(int), subjects)
+        found = paired_difference(base.astype(int) - policy.astype(int), subjects)
         base_acc_low = lower_bound(int(base.sum()), scenario.n)
         evidence = CapabilityEvidence(
             same_questions=True,
             n=scenario.n,
-            drop=found.drop,
-            low=found.low,
-            high=found.high,
-            high_two_sided=found.high_two_sided,
+            drop=found.value,
+            low=found.low_one_sided,
+            high=found.high_one_sided,
+            high_two_sided=found.high,
             n_base_correct=int(base.sum()),
             n_policy_correct=int(policy.sum()),
             n_discordant_worse=int((base & ~policy).sum()),
@@ -117,12 +117,12 @@ def calibrate(scenario: Scenario, limits: DropLimits, *, n_models: int, seed: in
         )
         states[judge_capability(evidence, FACTS, limits=limits).state] += 1
         bounds = (
-            found.low <= scenario.drop,
+            found.low_one_sided <= scenario.drop,
+            scenario.drop <= found.high_one_sided,
             scenario.drop <= found.high,
-            scenario.drop <= found.high_two_sided,
         )
         held += bounds
-        widths.append(found.high - found.low)
+        widths.append(found.high_one_sided - found.low_one_sided)
     low_holds, high_holds, high_two_sided_holds = (float(share) for share in held / n_models)
     return Calibration(
         low_holds,

@@ -87,14 +87,19 @@ def write_tables(pairs: list[Pair]) -> None:
             for row in subjects
         ),
     )
-    write_csv(
-        CATEGORIES_CSV,
-        CATEGORY_COLUMNS,
-        (
-            [row.category, row.n, row.base_acc, row.policy_acc, row.drop.drop, row.drop.low, row.drop.high]
-            for row in drop_by_category(pairs)
-        ),
+    categories = (
+        [
+            row.category,
+            row.n,
+            row.base_acc,
+            row.policy_acc,
+            row.drop.value,
+            row.drop.low_one_sided,
+            row.drop.high_one_sided,
+        ]
+        for row in drop_by_category(pairs)
     )
+    write_csv(CATEGORIES_CSV, CATEGORY_COLUMNS, categories)
 
 
 if __name__ == "__main__":

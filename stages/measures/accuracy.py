@@ -152,9 +152,9 @@ def _beside_the_base(rows: Sequence[MarginRow]) -> dict[str, float | int]:
         "preference_gain": preference.difference.value,
         "preference_gain_low": preference.difference.low,
         "preference_gain_high": preference.difference.high,
-        "n_preference_gained": preference.n_gained,
-        "n_preference_lost": preference.n_lost,
-        "preference_p_mcnemar": preference.p_mcnemar,
+        "n_preference_gained": preference.difference.n_up,
+        "n_preference_lost": preference.difference.n_down,
+        "preference_p_mcnemar": preference.difference.p_mcnemar,
     }
 
 

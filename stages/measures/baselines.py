@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from statsmodels.stats.contingency_tables import mcnemar
 
 from stages.logprobs.margins import MarginRow
-from stages.measures.paired import Difference, paired_difference
+from stages.measures.paired import PairedDifference, paired_difference
 
 LENGTH_MATCHED_WITHIN = 0.10  # relative difference in characters
 
@@ -21,10 +20,7 @@ class Preference(NamedTuple):
 
     base: float
     policy: float
-    difference: Difference
-    n_gained: int
-    n_lost: int
-    p_mcnemar: float
+    difference: PairedDifference
 
 
 def longer_wins(rows: Sequence[MarginRow]) -> float:
@@ -64,21 +60,16 @@ def policy_prefers_chosen(row: MarginRow) -> bool:
 
 
 def compare_preferences(rows: Sequence[MarginRow]) -> Preference:
-    """Policy minus base; the test is McNemar's (1947), exact."""
+    """Policy minus base."""
     change = [int(policy_prefers_chosen(row)) - int(base_prefers_chosen(row)) for row in rows]
-    n_gained, n_lost = change.count(1), change.count(-1)
-    table = [[len(rows) - n_gained - n_lost, n_lost], [n_gained, 0]]
     return Preference(
         base=share_of(rows, base_prefers_chosen),
         policy=share_of(rows, policy_prefers_chosen),
         difference=paired_difference(change, [row.component_id for row in rows]),
-        n_gained=n_gained,
-        n_lost=n_lost,
-        p_mcnemar=float(mcnemar(table, exact=True).pvalue),
     )
 
 
-def compare_with_length(rows: Sequence[MarginRow], is_win: Callable[[MarginRow], bool]) -> Difference:
+def compare_with_length(rows: Sequence[MarginRow], is_win: Callable[[MarginRow], bool]) -> PairedDifference:
     """How much more often the margins are right than length is, by the better of its two rules."""
     longer_is_better = longer_wins(rows) >= 0.5
     right = [is_longer(row) if longer_is_better else 1 - is_longer(row) for row in rows]

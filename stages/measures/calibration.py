@@ -14,7 +14,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from stages.logprobs.margins import MarginRow
-from stages.measures.intervals import wilson_interval
+from stages.measures.intervals import clustered_variance, wilson_interval
 
 N_CALIBRATION_BINS = 10
 STEEPEST = 60.0  # in units of 1 / the mean |margin|: beyond it sigma is 0 or 1 for nearly every pair
@@ -88,10 +88,6 @@ def calibration_slope(rows: Sequence[MarginRow], tolerance: float) -> Slope | No
     slope = float(brentq(pull, -STEEPEST, STEEPEST, xtol=1e-10))
     wrong = expit(-slope * x)
     information = float(np.sum(x**2 * wrong * (1 - wrong)))
-    scores: dict[str, float] = defaultdict(float)
-    for row, one in zip(kept, x * wrong, strict=True):
-        scores[row.component_id] += float(one)
-    n_clusters = len(scores)
-    spread = sum(one**2 for one in scores.values()) * n_clusters / max(n_clusters - 1, 1)
-    reach = float(norm.ppf(0.975)) * float(np.sqrt(spread)) / information
+    spread = clustered_variance(x * wrong, [row.component_id for row in kept]) * len(kept) ** 2
+    reach = float(norm.ppf(0.975) * np.sqrt(spread)) / information
     return Slope(slope / scale, (slope - reach) / scale, (slope + reach) / scale)

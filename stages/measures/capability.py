@@ -1,24 +1,20 @@
 """Did general capability drop? Paired on the same questions, with bounds that admit doubt.
 
 B counts the questions that the base has right and the policy wrong, C the reverse; the drop is
-D = (B - C) / n, positive is worse. Its variance is the larger of two: questions independent
-(paired binary data: (B + C - (B - C)^2 / n) / n^2), and questions of a subject moving together
-(CR1 sandwich, Liang and Zeger 1986; quantiles of t with subjects - 1). Both are taken after
-adding 1/2 to B and to C, one discordant question in all, so that agreement on a finite number
-of questions never reads as certainty.
+D = (B - C) / n, positive is worse. Its bounds are those of every paired difference
+(`measures/paired.py`), with a subject's questions as a cluster.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
 from stages.inference.mmlu.questions import MmluAnswer
 from stages.measures.intervals import wilson_interval
-from stages.measures.paired import ONE_SIDED, Drop, measure_drop
+from stages.measures.paired import ONE_SIDED, PairedDifference, paired_difference
 
 
 class AnswerError(ValueError):
@@ -101,16 +97,12 @@ class CategoryDrop(NamedTuple):
     n: int
     base_acc: float
     policy_acc: float
-    drop: Drop
+    drop: PairedDifference
 
 
-def drop_of(pairs: Sequence[Pair]) -> Drop:
-    """`measure_drop` of answered questions, clustered by subject."""
-    number_of = {subject: number for number, subject in enumerate(sorted({pair.subject for pair in pairs}))}
-    return measure_drop(
-        np.array([pair.worse for pair in pairs], dtype=np.int_),
-        np.array([number_of[pair.subject] for pair in pairs], dtype=np.int_),
-    )
+def drop_of(pairs: Sequence[Pair]) -> PairedDifference:
+    """The drop of answered questions; those of a subject move together."""
+    return paired_difference([pair.worse for pair in pairs], [pair.subject for pair in pairs])
 
 
 def drop_by_subject(pairs: Sequence[Pair]) -> list[SubjectDrop]:
@@ -177,22 +169,20 @@ def summarise(pairs: Sequence[Pair], *, chance: float, max_drop: float) -> Mappi
     n = len(pairs)
     n_base_correct = sum(pair.base_correct for pair in pairs)
     n_policy_correct = sum(pair.policy_correct for pair in pairs)
-    n_worse = sum(pair.worse == 1 for pair in pairs)
-    n_better = sum(pair.worse == -1 for pair in pairs)
     base_acc_low = lower_bound(n_base_correct, n)
     return {
-        "drop": overall.drop,
-        "low": overall.low,
-        "high": overall.high,
-        "high_two_sided": overall.high_two_sided,
+        "drop": overall.value,
+        "low": overall.low_one_sided,
+        "high": overall.high_one_sided,
+        "high_two_sided": overall.high,
         "is_clustered": overall.is_clustered,
         "n": n,
         "n_subjects": len(subjects),
         "n_base_correct": n_base_correct,
         "n_policy_correct": n_policy_correct,
-        "n_discordant_worse": n_worse,
-        "n_discordant_better": n_better,
-        "discordance": (n_worse + n_better) / n,
+        "n_discordant_worse": overall.n_up,
+        "n_discordant_better": overall.n_down,
+        "discordance": (overall.n_up + overall.n_down) / n,
         "macro_drop": sum(row.drop for row in subjects) / len(subjects),
         "base_acc": n_base_correct / n,
         "base_acc_low": base_acc_low,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
@@ -27,35 +27,29 @@ def wilson_interval(successes: float, n: float, *, confidence: float = 0.95) -> 
     return Interval(float(low), float(high))
 
 
-CONFIDENCE = 0.95
+def clustered_variance(values: ArrayLike, clusters: ArrayLike) -> float:
+    """Variance of the mean where values of a cluster move together; 0 of one cluster, which shows none.
+
+    G/(G-1) * sum over clusters of (sum of residuals)^2 / n^2 (Liang and Zeger 1986, the CR1 form).
+    """
+    x = np.asarray(values, dtype=float)
+    _, membership = np.unique(np.asarray(clusters), return_inverse=True)
+    sums = np.bincount(membership, weights=x - np.mean(x))
+    n_clusters = len(sums)
+    return float(np.sum(sums**2)) / len(x) ** 2 * n_clusters / (n_clusters - 1) if n_clusters > 1 else 0.0
 
 
 def effective_n(values: Sequence[float], clusters: Sequence[str]) -> float:
     """Effective sample size of a mean of 0/1 values whose clusters are independent, at most len(values).
 
-    p(1 - p) divided by the cluster-robust variance of the mean, G/(G-1) * sum over clusters of
-    (sum of residuals)^2 / n^2 (Liang and Zeger 1986, the CR1 form). Where no value varies, or one
-    cluster holds everything, the data cannot show the dependence: the number of clusters is taken.
+    p(1 - p) divided by `clustered_variance`. Where no value varies, or one cluster holds everything,
+    the data cannot show the dependence: the number of clusters is taken.
     """
-    x = np.asarray(values, dtype=float)
-    n, mean = len(x), float(np.mean(x))
-    _, membership = np.unique(np.asarray(clusters), return_inverse=True)
-    n_clusters = int(membership.max()) + 1
-    if n_clusters == n:
-        return float(n)
-    variance = _clustered_variance(x, membership)
-    if n_clusters == 1 or variance == 0:
+    n_clusters, mean = len(set(clusters)), float(np.mean(values))
+    if n_clusters == len(values):
         return float(n_clusters)
-    return min(mean * (1 - mean) / variance, float(n))
-
-
-def _clustered_variance(x: NDArray[np.float64], membership: NDArray[np.int_]) -> float:
-    """CR1 variance of the mean; of a single cluster, whose variance nothing can show, 0."""
-    sums = np.bincount(membership, weights=x - np.mean(x))
-    n_clusters = len(sums)
-    if n_clusters == 1:
-        return 0.0
-    return float(np.sum(sums**2)) / len(x) ** 2 * n_clusters / (n_clusters - 1)
+    variance = clustered_variance(values, clusters)
+    return min(mean * (1 - mean) / variance, float(len(values))) if variance else float(n_clusters)
 
 
 def clustered_wilson(

@@ -8,15 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from stages.inference.probe.prompts import PROMPTS
 from stages.inference.probe.rows import Answer, ProbeRow, TextScore
 from stages.inference.probe.texts import TEXTS
-from stages.measures.paired import Difference, paired_difference
+from stages.measures.paired import paired_difference
 from stages.measures.probe_checks import CHECKS, Reply, repeated_share
-
-TWO_SIDED = 0.975
 
 
 class Probed(NamedTuple):
@@ -81,17 +78,13 @@ def summarise(base: Probed, policy: Probed) -> dict[str, Any]:
     """
     if base.config_sha256 != policy.config_sha256:
         return {"same_items": False, "reason": "the models were probed under different configurations"}
-    surprise = mean_difference(
-        [_surprise(policy.texts[name]) - _surprise(row) for name, row in base.texts.items()]
-    )
-    repeated = mean_difference(
-        [
-            repeated_share(policy.answers[name].completion) - repeated_share(row.completion)
-            for name, row in base.answers.items()
-        ]
-    )
-    names = [prompt.prompt_id for prompt in PROMPTS]
-    worse = [int(is_followed(name, base)) - int(is_followed(name, policy)) for name in names]
+    surprise = {name: _surprise(policy.texts[name]) - _surprise(row) for name, row in base.texts.items()}
+    repeated = {
+        name: repeated_share(policy.answers[name].completion) - repeated_share(row.completion)
+        for name, row in base.answers.items()
+    }
+    worse = {name: float(is_followed(name, base)) - is_followed(name, policy) for name in base.answers}
+    rise = _with_ends(surprise, is_bounded=False)
     return {
         "same_items": True,
         "config_sha256": base.config_sha256,
@@ -99,17 +92,16 @@ def summarise(base: Probed, policy: Probed) -> dict[str, Any]:
         "n_prompts": len(PROMPTS),
         "base": _describe(base),
         "policy": _describe(policy),
-        "perplexity_rise": Difference(*(float(np.expm1(end)) for end in surprise))._asdict(),
-        "repetition_rise": repeated._asdict(),
-        "following_drop": paired_difference(worse, names)._asdict(),
+        "perplexity_rise": {name: float(np.expm1(end)) for name, end in rise.items()},
+        "repetition_rise": _with_ends(repeated, is_bounded=False),
+        "following_drop": _with_ends(worse, is_bounded=True),
     }
 
 
-def mean_difference(values: Sequence[float]) -> Difference:
-    """Mean of paired differences with Student's t interval; models that agree have no width."""
-    x = np.asarray(values, dtype=float)
-    reach = stats.t.ppf(TWO_SIDED, len(x) - 1) * np.std(x, ddof=1) / np.sqrt(len(x))
-    return Difference(float(np.mean(x)), float(np.mean(x) - reach), float(np.mean(x) + reach))
+def _with_ends(differences: Mapping[str, float], *, is_bounded: bool) -> dict[str, float]:
+    """The mean difference and both ends; each text or prompt stands for itself."""
+    found = paired_difference([*differences.values()], [*differences], is_bounded=is_bounded)
+    return {"value": found.value, "low": found.low, "high": found.high}
 
 
 def _describe(probed: Probed) -> Mapping[str, float | int]:

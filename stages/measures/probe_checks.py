@@ -8,24 +8,16 @@ from typing import NamedTuple
 from stages.inference.generation.completions import ROLE_TAG
 
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-
-
 SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)")
-
-
 CODE_FENCE = re.compile(r"^```\w*\n|\n?```$")
-
-
 REPEATED_WORDS = 4
-
+MOST_REPEATED = 0.1  # share of runs of four words; prose that does not circle has less
 
 REFUSALS = (
     "i can't", "i cannot", "i can not", "i'm unable", "i am unable", "i'm not able", "i am not able",
     "i won't", "i will not", "i'm sorry, but", "i am sorry, but", "as an ai", "i must decline",
     "it is illegal", "it's illegal", "not appropriate", "against the law", "i don't recommend",
 )  # fmt: skip
-
-
 FUNCTION_WORDS = {
     "English": "the and of to is in that it with for are you they a as or",
     "French": "le la les des une est et dans pour que je il elle de du au un en sur",
@@ -65,11 +57,6 @@ def has_lines_that_begin_with(text: str, pattern: str, *, n: int) -> bool:
     return sum(bool(re.match(rf"\s*{pattern}", line)) for line in text.splitlines()) == n
 
 
-def is_upper_case(text: str) -> bool:
-    """Whether there are letters and all of them are capital."""
-    return text.isupper()
-
-
 def is_json_with(text: str, keys: set[str]) -> bool:
     """Whether the text is one JSON object with these keys; a code fence around it is allowed."""
     try:
@@ -85,9 +72,6 @@ def is_in(text: str, language: str) -> bool:
     counts = {name: sum(word in listed.split() for word in words) for name, listed in FUNCTION_WORDS.items()}
     mine = counts.pop(language)
     return mine >= 2 and mine > max(counts.values())
-
-
-MOST_REPEATED = 0.1  # share of runs of four words; prose that does not circle has less
 
 
 class Reply(NamedTuple):
@@ -120,7 +104,7 @@ def ends(reply: Reply) -> bool:
 CHECKS: Mapping[str, Callable[[Reply], bool]] = {
     "format-numbered": lambda reply: has_lines_that_begin_with(reply.text, r"\d+[.)]", n=3),
     "format-dashes": lambda reply: has_lines_that_begin_with(reply.text, r"[-–]", n=4),
-    "format-capitals": lambda reply: is_upper_case(reply.text),
+    "format-capitals": lambda reply: reply.text.isupper(),
     "format-json": lambda reply: is_json_with(reply.text, {"name", "age"}),
     "format-commas": lambda reply: reply.text.strip().count(",") == 4 and "\n" not in reply.text.strip(),
     "length-one-word": lambda reply: n_words(reply) == 1,

@@ -169,10 +169,10 @@ def pairing_lines(pairing: Pairing) -> list[str]:
             lines.append(f"  {label}: not compared. {result.sentence}")
             continue
         lines.append(
-            f"  {label}: {points(result.difference)} points "
+            f"  {label}: {points(result.value)} points "
             f"(95 % {points(result.low)} to {points(result.high)}; n {result.n}; "
-            f"only {pairing.second} right {result.only_second}, only {pairing.first} right "
-            f"{result.only_first}; McNemar exact p {result.p_mcnemar:.3g})"
+            f"only {pairing.second} right {result.n_up}, only {pairing.first} right "
+            f"{result.n_down}; McNemar exact p {result.p_mcnemar:.3g})"
         )
     return lines
 

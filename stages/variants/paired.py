@@ -1,16 +1,22 @@
 """Two variants on the same held-out pairs and on the same questions: which is better, and how surely.
 
-The difference is the second minus the first. Interval: the paired difference of `capability`
-(half a discordance added to each side, clusters kept together). Test: McNemar (1947), exact.
+The difference is the second minus the first; interval and test are those of `measures/paired.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from stages.inference.mmlu.questions import MmluAnswer
 from stages.logprobs.margins import MarginRow
 from stages.measures.capability import find_mismatch
-from stages.measures.paired import Outcome, PairedDifference, compare_outcomes
+from stages.measures.paired import PairedDifference, paired_difference
+
+
+class Outcome(NamedTuple):
+    """Right or wrong on one pair or question, and what it belongs together with."""
+
+    is_right: bool
+    cluster: str
 
 
 class NotComparable(NamedTuple):
@@ -39,7 +45,7 @@ def compare_margins(
         )
     if {row.split_sha256 for row in first} != {row.split_sha256 for row in second}:
         return NotComparable("They were scored on different splits of the pairs.")
-    return compare_outcomes(sides[0], sides[1])
+    return compare_outcomes(*sides)
 
 
 def compare_answers(
@@ -52,4 +58,10 @@ def compare_answers(
     if mismatch:
         return NotComparable(f"They cannot be paired: {mismatch}.")
     sides = [{row.question_id: Outcome(row.correct, row.subject) for row in rows} for rows in (first, second)]
-    return compare_outcomes(sides[0], sides[1])
+    return compare_outcomes(*sides)
+
+
+def compare_outcomes(first: Mapping[str, Outcome], second: Mapping[str, Outcome]) -> PairedDifference:
+    """Second minus first over equal keys; ValueError where there are none."""
+    better = [float(second[name].is_right) - one.is_right for name, one in first.items()]
+    return paired_difference(better, [one.cluster for one in first.values()])

@@ -22,7 +22,7 @@ from stages.measures.capability import (
     refuse_contradictions,
     summarise,
 )
-from stages.measures.paired import measure_drop
+from stages.measures.paired import paired_difference
 from tests.support.mmlu_factory import make_answer
 
 SUBJECTS = sorted(CATEGORY_OF)
@@ -60,10 +60,10 @@ def test_a_worked_example_in_one_subject() -> None:
     # SE = 0.0297321; bounds 0.04 -+ 1.644854 SE; two-sided 0.04 + 1.959964 SE
     found = drop_of(make_pairs(both=50, worse=6, better=2, neither=42))
     error = math.sqrt(0.000884)
-    assert found.drop == pytest.approx(0.04)
-    assert found.low == pytest.approx(0.04 - 1.6448536 * error, abs=1e-7)
-    assert found.high == pytest.approx(0.04 + 1.6448536 * error, abs=1e-7)
-    assert found.high_two_sided == pytest.approx(0.04 + 1.9599640 * error, abs=1e-7)
+    assert found.value == pytest.approx(0.04)
+    assert found.low_one_sided == pytest.approx(0.04 - 1.6448536 * error, abs=1e-7)
+    assert found.high_one_sided == pytest.approx(0.04 + 1.6448536 * error, abs=1e-7)
+    assert found.high == pytest.approx(0.04 + 1.9599640 * error, abs=1e-7)
     assert not found.is_clustered
 
 
@@ -79,10 +79,10 @@ def test_a_worked_example_in_which_a_subject_falls_as_a_whole() -> None:
     found = drop_of(pairs)
     error = math.sqrt(0.04 + 1 / 1600)
     assert found.is_clustered
-    assert found.drop == pytest.approx(0.2)
-    assert found.low == pytest.approx(0.2 - 2.3533634 * error, abs=1e-6)
-    assert found.high == pytest.approx(0.2 + 2.3533634 * error, abs=1e-6)
-    assert found.high_two_sided == pytest.approx(0.2 + 3.1824463 * error, abs=1e-6)
+    assert found.value == pytest.approx(0.2)
+    assert found.low_one_sided == pytest.approx(0.2 - 2.3533634 * error, abs=1e-6)
+    assert found.high_one_sided == pytest.approx(0.2 + 2.3533634 * error, abs=1e-6)
+    assert found.high == pytest.approx(0.2 + 3.1824463 * error, abs=1e-6)
 
 
 @given(pairs=pair_lists)
@@ -99,7 +99,7 @@ def test_the_bounds_are_the_definition_computed_the_slow_way(pairs: list[Pair]) 
         sums = [sum(pair.worse - drop for pair in pairs if pair.subject == subject) for subject in subjects]
         clustered = n_groups / (n_groups - 1) * sum(total**2 for total in sums) / n**2 + 1 / n**2
     found = drop_of(pairs)
-    assert found.drop == pytest.approx(drop)
+    assert found.value == pytest.approx(drop)
     if abs(independent - clustered) < 1e-12:
         return  # either quantile may be taken
     if clustered > independent:
@@ -107,15 +107,15 @@ def test_the_bounds_are_the_definition_computed_the_slow_way(pairs: list[Pair]) 
     else:
         level, level_two = norm.ppf(0.95), norm.ppf(0.975)
     error = math.sqrt(max(independent, clustered))
-    assert found.low == pytest.approx(max(-1, drop - level * error))
-    assert found.high == pytest.approx(min(1, drop + level * error))
-    assert found.high_two_sided == pytest.approx(min(1, drop + level_two * error))
+    assert found.low_one_sided == pytest.approx(max(-1, drop - level * error))
+    assert found.high_one_sided == pytest.approx(min(1, drop + level * error))
+    assert found.high == pytest.approx(min(1, drop + level_two * error))
 
 
 @given(pairs=pair_lists)
 def test_swapping_the_models_mirrors_the_drop(pairs: list[Pair]) -> None:
     there, back = drop_of(pairs), drop_of(swap(pairs))
-    assert back.drop == pytest.approx(-there.drop)
+    assert back.value == pytest.approx(-there.value)
     assert back.low == pytest.approx(-there.high)
     assert back.high == pytest.approx(-there.low)
 
@@ -136,14 +136,14 @@ def test_agreement_on_every_question_is_no_certainty(n_subjects: int) -> None:
     ]
     found = drop_of(pairs)
     # B = C = 1/2: SE = 1 / n, so the bounds are -+ 1.645 / n
-    assert found.drop == 0
-    assert found.high == pytest.approx(1.6448536 / len(pairs))
-    assert found.low == -found.high
+    assert found.value == 0
+    assert found.high_one_sided == pytest.approx(1.6448536 / len(pairs))
+    assert found.low_one_sided == -found.high_one_sided
 
 
 def test_a_drop_over_no_questions_is_no_drop() -> None:
-    with pytest.raises(ValueError, match="at least one question"):
-        measure_drop(np.array([], dtype=int), np.array([], dtype=int))
+    with pytest.raises(ValueError, match="at least one pair"):
+        paired_difference(np.array([], dtype=int), np.array([], dtype=int))
 
 
 def test_the_base_is_at_the_floor_until_its_lower_bound_is_above_chance_and_the_limit() -> None:
@@ -283,9 +283,13 @@ def simulate(
 def test_each_bound_holds_in_95_of_100_simulated_models(n: int, drop: float, discordance: float) -> None:
     n_models = 400
     found = [
-        measure_drop(*simulate(n, drop=drop, discordance=discordance, seed=seed)) for seed in range(n_models)
+        paired_difference(*simulate(n, drop=drop, discordance=discordance, seed=seed))
+        for seed in range(n_models)
     ]
-    for n_held in (sum(one.low <= drop for one in found), sum(drop <= one.high for one in found)):
+    for n_held in (
+        sum(one.low_one_sided <= drop for one in found),
+        sum(drop <= one.high_one_sided for one in found),
+    ):
         # 95 % within what 400 draws allow, at one in a thousand
         assert binomtest(n_held, n_models, 0.95).pvalue > 0.001
 
@@ -294,9 +298,9 @@ def test_the_standard_error_is_that_of_resampled_questions() -> None:
     worse, subjects = simulate(1531, drop=0.02, discordance=0.1, seed=5)
     draws = np.random.default_rng(6)
     resampled = [worse[draws.integers(0, len(worse), len(worse))].mean() for _ in range(4000)]
-    found = measure_drop(worse, np.zeros_like(subjects))  # one subject: questions by themselves
+    found = paired_difference(worse, np.zeros_like(subjects))  # one subject: questions by themselves
     # the bootstrap's own error at 4000 draws is about 1.1 %; the half a question adds 0.3 %
-    assert (found.high - found.drop) / norm.ppf(0.95) == pytest.approx(np.std(resampled), rel=0.05)
+    assert (found.high_one_sided - found.value) / norm.ppf(0.95) == pytest.approx(np.std(resampled), rel=0.05)
 
 
 def test_the_clustered_standard_error_is_that_of_resampled_subjects() -> None:
@@ -306,17 +310,19 @@ def test_the_clustered_standard_error_is_that_of_resampled_subjects() -> None:
     worse = (draws.random(len(subjects)) < np.abs(uneven)) * np.sign(uneven).astype(int)
     by_subject = worse.reshape(57, 20).mean(axis=1)
     resampled = [by_subject[draws.integers(0, 57, 57)].mean() for _ in range(4000)]
-    found = measure_drop(worse, subjects)
+    found = paired_difference(worse, subjects)
     assert found.is_clustered
     # CR1's correction is 57 / 56 in the variance
-    assert (found.high - found.drop) / t.ppf(0.95, 56) == pytest.approx(np.std(resampled), rel=0.05)
+    assert (found.high_one_sided - found.value) / t.ppf(0.95, 56) == pytest.approx(
+        np.std(resampled), rel=0.05
+    )
 
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_forbidden_drop_seldom_passes() -> None:
     n_models = 400
     n_passed = sum(
-        measure_drop(*simulate(14042, drop=0.02, discordance=0.06, seed=seed)).high < 0.02
+        paired_difference(*simulate(14042, drop=0.02, discordance=0.06, seed=seed)).high_one_sided < 0.02
         for seed in range(n_models)
     )
     assert n_passed / n_models < beta.ppf(0.999, 0.05 * n_models + 1, 0.95 * n_models)

@@ -3,9 +3,8 @@
 import math
 
 import pytest
-from scipy import stats
 
-from stages.measures.probe import ProbeError, mean_difference, prompt_table, sort_rows, summarise, text_table
+from stages.measures.probe import ProbeError, prompt_table, sort_rows, summarise, text_table
 from tests.support.probe_factory import make_rows
 
 LOOP = "The cat is here. " * 10
@@ -38,13 +37,6 @@ def test_swapping_the_models_mirrors_what_is_lost() -> None:
     # LOOP: 40 words, 37 runs of four, of which four differ
     assert there["repetition_rise"]["value"] == pytest.approx(1 - 4 / 37)
     assert [row[5] for row in prompt_table(base, policy)] == [pytest.approx(1 - 4 / 37)] * 24
-
-
-def test_the_interval_of_a_mean_is_students() -> None:
-    values = [0.1, 0.3, -0.2, 0.4]
-    found = mean_difference(values)
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_other_settings_are_not_compared() -> None:

@@ -40,7 +40,7 @@ def test_only_held_out_pairs_count_and_a_margin_within_the_tolerance_is_no_win()
     second = [make_row("p1", 0.1001), make_row("p2", 1.0), make_row("s1", -5.0, part="selection")]
     result = compare_margins(first, second, tolerance=0.1)
     assert isinstance(result, PairedDifference)
-    assert (result.n, result.only_first, result.only_second) == (2, 0, 2)
+    assert (result.n, result.n_down, result.n_up) == (2, 0, 2)
 
 
 def test_other_pairs_or_another_split_are_not_compared():
@@ -56,7 +56,7 @@ def test_other_pairs_or_another_split_are_not_compared():
 def test_answers_are_compared_only_under_one_configuration():
     result = compare_answers([make_answer()], [make_answer(correct=False)])
     assert isinstance(result, PairedDifference)
-    assert (result.only_first, result.only_second, result.difference) == (1, 0, -1.0)
+    assert (result.n_down, result.n_up, result.value) == (1, 0, -1.0)
     assert isinstance(compare_answers([make_answer()], [make_answer(config_sha256="d")]), NotComparable)
     assert isinstance(compare_answers([make_answer()], [make_answer("q2")]), NotComparable)
     assert compare_answers([], [make_answer()]) == NotComparable("One of them answered no questions.")
@@ -69,9 +69,7 @@ def test_verdicts_are_read_back():
 
 
 def test_everything_is_told():
-    difference = PairedDifference(
-        n=300, only_first=11, only_second=4, difference=-7 / 300, low=-0.05, high=0.004, p_mcnemar=0.1185
-    )
+    difference = PairedDifference(300, 4, 11, -7 / 300, -0.05, 0.004, -0.045, -0.001, is_clustered=False)
     first, second = make_variant("one", 0.7, 0.01, selection=0.65), make_variant("two", 0.6, 0.02)
     choice = Choice("one", 3, 210, 300, Interval(0.646, 0.749), Interval(0.633, 0.759))
     pairing = Pairing("one", "two", difference, NotComparable("One of them answered no questions."))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from stages.measures.paired import Outcome, compare_outcomes
 from stages.variants.comparison import align, gate_cell
+from stages.variants.paired import Outcome, compare_outcomes
 from stages.variants.pareto_plot import plot_pareto
 from stages.variants.variants import (
     count_looks,
@@ -29,8 +29,8 @@ def outcomes(bits: str, clusters: str | None = None) -> dict[str, Outcome]:
 def test_the_difference_counts_discordant_items():
     # second has p0, p1, p2 right that first has wrong; first has p3: (3 - 1) / 8
     result = compare_outcomes(outcomes("00011100"), outcomes("11101100"))
-    assert (result.only_first, result.only_second, result.n) == (1, 3, 8)
-    assert result.difference == pytest.approx(0.25)
+    assert (result.n_down, result.n_up, result.n) == (1, 3, 8)
+    assert result.value == pytest.approx(0.25)
     assert result.p_mcnemar == pytest.approx(0.625)  # binomial: 2 x (1 + 4) / 16
     assert result.low < 0.25 < result.high
 
@@ -38,14 +38,14 @@ def test_the_difference_counts_discordant_items():
 def test_swapping_the_variants_mirrors_the_difference():
     first, second = outcomes("0001110010", "aabbccddee"), outcomes("1110110110", "aabbccddee")
     one, other = compare_outcomes(first, second), compare_outcomes(second, first)
-    assert other.difference == pytest.approx(-one.difference)
+    assert other.value == pytest.approx(-one.value)
     assert (other.low, other.high) == pytest.approx((-one.high, -one.low))
     assert other.p_mcnemar == pytest.approx(one.p_mcnemar)
 
 
 def test_agreement_on_few_items_is_no_certainty():
     result = compare_outcomes(outcomes("1100"), outcomes("1100"))
-    assert result.difference == 0
+    assert result.value == 0
     assert result.low < -0.1
     assert result.high > 0.1
 
