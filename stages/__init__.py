@@ -8,7 +8,7 @@ import importlib.util
 import sys
 
 # The light ones: data-quality checks run where torch and what stands on it are not installed.
-NEEDED = ("great_expectations", "pydantic", "sklearn", "typer", "yaml")
+NEEDED = ("great_expectations", "pydantic", "typer", "yaml")
 
 if sys.version_info < (3, 11) or any(importlib.util.find_spec(name) is None for name in NEEDED):
     # DVC runs `python` from PATH, not the interpreter it was installed for.

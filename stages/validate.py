@@ -15,6 +15,7 @@ from stages.data.checking import (
     validate_pairs,
 )
 from stages.data.forms.tables import read_rows
+from stages.data.great_expectations import confirm_results, derive_frame
 from stages.data.page import describe_validation, summarise
 from stages.data.prompt_rules import check_prompts
 from stages.files.io import write_json, write_jsonl, write_text
@@ -33,6 +34,8 @@ def main() -> None:
     pairs = validate_pairs(pairs_path, params.data.columns, settings)
     prompts = check_prompts(read_rows(prompts_path), pairs.checked.entries, settings)
     results = [*pairs.results, *judge(prompts.rows, settings)]
+    confirm_results("pairs", derive_frame(pairs.checked), pairs.results, settings)
+    confirm_results("prompts", prompts.rows.holds, results[len(pairs.results) :], settings)
     refuse_nothing_kept(pairs, pairs_path)
 
     metrics = describe_validation(pairs.checked, prompts, results)

@@ -1,5 +1,7 @@
 """`bluepencil`: what people type. Stages are run by DVC and take no options."""
 
+import traceback
+
 import typer
 
 from stages.cli import data, pipeline
@@ -20,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+CRASHED = 70  # EX_SOFTWARE of sysexits.h
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command(context_settings=PASS_ON)(pipeline.repro)
 app.command(context_settings=PASS_ON)(pipeline.exp)
@@ -36,10 +39,14 @@ app.add_typer(study.app, name="study", help="Run the editor-blind study.")
 
 
 def main() -> None:
-    """Run a command; a user's mistake becomes its message and its exit code."""
+    """Run a command; a user's mistake becomes its message and its exit code.
+
+    A crash exits with CRASHED: 1 is what `data check` and `gate` say of sound input that does not pass.
+    """
     be_quiet_and_offline()
     try:
         app()
     except Exception as error:
         exit_in_words(error)
-        raise
+        traceback.print_exc()
+        raise SystemExit(CRASHED) from error

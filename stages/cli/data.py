@@ -1,5 +1,7 @@
 """`bluepencil data check`: are these pairs fit to learn from? For people and for CI."""
 
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,11 +11,13 @@ from stages.files.io import dump_json
 from stages.run.params import load_params
 
 if TYPE_CHECKING:
-    from stages.data.audits import Audit
+    from stages.data.checking import ValidatedPairs
+    from stages.data.page import RuleExamples
 
 app = typer.Typer(help="Check preference pairs.", no_args_is_help=True, pretty_exceptions_enable=False)
 
 BROKEN = 1
+WIDTH = 80  # columns of a terminal
 
 
 @app.callback()
@@ -25,7 +29,14 @@ def data() -> None:
 def check(
     path: Annotated[Path, typer.Argument(help="Pairs as JSONL, CSV or Parquet.", show_default=False)],
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+        bool, typer.Option("--json", help="Print the same findings as one JSON object.")
+    ] = False,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Show every line that breaks a rule, not only the first.")
+    ] = False,
+    expectations: Annotated[
+        bool,
+        typer.Option("--expectations", help="Count a second time with Great Expectations, as validate does."),
     ] = False,
     columns: Annotated[
         list[str] | None,
@@ -38,13 +49,25 @@ def check(
     allowed, 2 where they cannot be read.
     """
     from stages.data.checking import read_settings, validate_pairs
+    from stages.data.page import N_EXAMPLES, pick_examples
 
     params = load_params()
-    mapping = parse_columns(columns) if columns else params.data.columns
-    pairs = validate_pairs(path, mapping, read_settings(params.validate_))
-    found = describe_check(pairs.checked.rows.n_rows, int(pairs.checked.rows.kept.sum()), pairs.results)
-    typer.echo(dump_json(found, indent=2) if as_json else draw_table(path, found, pairs.checked.audit))
-    if not found["ok"]:
+    settings = read_settings(params.validate_)
+    pairs = validate_pairs(path, parse_columns(columns) if columns else params.data.columns, settings)
+    if expectations:
+        from stages.data.great_expectations import confirm_results, derive_frame
+
+        confirm_results("pairs", derive_frame(pairs.checked), pairs.results, settings)
+    found = pick_examples(
+        pairs.results, pairs.checked.rows, settings.rules, at_most=None if show_all else N_EXAMPLES
+    )
+    is_fit = pairs.is_fit
+    typer.echo(
+        dump_json(describe_check(pairs, found), indent=2)
+        if as_json
+        else "\n".join(write_findings(path, pairs, found))
+    )
+    if not is_fit:
         raise typer.Exit(BROKEN)
 
 
@@ -58,40 +81,59 @@ def parse_columns(columns: list[str]) -> dict[str, str]:
     return mapping
 
 
-def describe_check(n_rows: int, n_kept: int, results: list[Any]) -> dict[str, Any]:
-    """The counts, the verdict and one entry per rule."""
+def describe_check(pairs: "ValidatedPairs", found: "list[RuleExamples]") -> dict[str, Any]:
+    """The counts, the verdict, what stands out, and one entry per rule with the lines that break it."""
+    rows = pairs.checked.rows
+    lines = {
+        group.result.rule: [
+            {"line": one.line, "pair_id": one.pair_id, "found": one.found} for one in group.examples
+        ]
+        for group in found
+    }
     return {
-        "n_rows": n_rows,
-        "n_kept": n_kept,
-        "n_set_aside": n_rows - n_kept,
-        "ok": n_kept > 0 and all(result.passed or result.severity == "warning" for result in results),
-        "rules": [
-            {
-                "rule": result.rule,
-                "severity": result.severity,
-                "n_violations": result.n_violations,
-                "allowed_share": result.allowed_share,
-                "passed": result.passed,
-            }
-            for result in results
-        ],
+        "n_rows": rows.n_rows,
+        "n_kept": rows.n_kept,
+        "n_set_aside": rows.n_rows - rows.n_kept,
+        "ok": pairs.is_fit,
+        "remarks": list(pairs.remarks),
+        "rules": [{**result._asdict(), "violations": lines.get(result.rule, [])} for result in pairs.results],
     }
 
 
-def draw_table(path: Path, found: dict[str, Any], audit: "Audit") -> str:
-    """The same for people: one line per rule, then what stands out, then the verdict."""
-    lines = [f"{'rule':40} {'severity':9} {'broken by':>9} {'allowed':>8}"]
-    for rule in found["rules"]:
-        verdict = "holds" if rule["passed"] else "BROKEN" if rule["severity"] == "error" else "look at it"
-        lines.append(
-            f"{rule['rule']:40} {rule['severity']:9} {rule['n_violations']:>9} {rule['allowed_share']:>8.1%}"
-            f"  {verdict}"
-        )
-    n_conflicts, n_circles = audit.numbers["n_conflicts"], audit.numbers["n_circles"]
-    lines += ["", f"{n_conflicts} pairs of texts judged both ways, {n_circles} circles of three or more"]
-    lines += [f"! {remark}" for remark in audit.remarks]
-    verdict = "fit to learn from" if found["ok"] else "not fit to learn from"
-    lines.append(
-        f"{path}: {found['n_rows']} rows, {found['n_kept']} kept, {found['n_set_aside']} set aside: {verdict}"
+def write_findings(path: Path, pairs: "ValidatedPairs", found: "list[RuleExamples]") -> Iterator[str]:
+    """Lines for people: the verdict, each rule that is broken with its first lines, what stands out."""
+    rows = pairs.checked.rows
+    verdict = "fit to learn from" if pairs.is_fit else "NOT fit to learn from"
+    yield (
+        f"{path}: {verdict}: {rows.n_rows} rows, {rows.n_kept} kept, {rows.n_rows - rows.n_kept} set aside"
     )
-    return "\n".join(lines)
+    for group in sorted(found, key=lambda group: (group.result.passed, group.result.severity)):
+        yield from _write_rule(group, rows.n_rows)
+    yield ""
+    yield f"{len(pairs.results) - len(found)} rules hold"
+    for remark in pairs.remarks:
+        yield from textwrap.wrap(f"! {remark}", WIDTH, subsequent_indent="  ")
+
+
+def _write_rule(group: "RuleExamples", n_rows: int) -> Iterator[str]:
+    rule = group.result
+    if rule.passed:
+        weight = "within what is allowed"
+    else:
+        weight = "ERROR, more than allowed" if rule.severity == "error" else "warning, look at it"
+    yield ""
+    yield f"{rule.rule}: {weight}"
+    counted = (
+        f"{rule.n_violations} of {n_rows} rows break it ({rule.share:.1%}, {rule.allowed_share:.1%} allowed)"
+    )
+    yield from _indent(f"{rule.sentence} {counted}{', set aside' if rule.set_aside else ''}.", "  ")
+    for one in group.examples:
+        name = f"line {one.line}" if one.pair_id is None else f"line {one.line}, pair {one.pair_id}"
+        yield from _indent(f"{name}: {one.found}", "    ")
+    if (n_more := rule.n_violations - len(group.examples)) > 0:
+        yield f"    and {n_more} more; --all shows every line"
+    yield from _indent(f"way out: {rule.mend}", "  ")
+
+
+def _indent(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ")

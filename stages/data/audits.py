@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 from stages.data.pair_index import SHOWN, UNKNOWN, PairIndex
-from stages.files.hashing import uniform
 
 N_FOLDS = 5
 MAX_CLASSIFIED = 20_000  # pairs; more do not make the trivial classifier's share more certain
@@ -29,22 +28,22 @@ class AuditLimits(NamedTuple):
 
 
 class Audit(NamedTuple):
-    """`numbers` and `days` go to the metrics (what is not known is left out), `remarks` to the page."""
+    """`numbers` and `review_dates` hold what is known and go to the metrics, `remarks` to the page."""
 
     numbers: dict[str, float | int]
     remarks: list[str]
-    days: dict[str, str]
+    review_dates: dict[str, str]
 
 
 def audit_pairs(index: PairIndex, kept: NDArray[np.bool_], components: Numbers, limits: AuditLimits) -> Audit:
     """Audit the kept entries of the index; agreement looks at all entries, before any is set aside."""
     numbers: dict[str, float | int] = {}
-    numbers |= _longer_wins(index.surfaces[kept, 0])
+    numbers |= _longer_wins(index.feature_differences[kept, 0])
     numbers |= _left_wins(index.column("shown")[kept])
     numbers |= _counts("editor", index.column("editor")[kept])
     numbers |= _counts("section", index.column("section")[kept])
     numbers |= measure_agreement(index.column("chosen"), index.column("rejected"), index.column("editor"))
-    numbers |= classify_by_surface(index.surfaces[kept], components[kept])
+    numbers |= classify_by_features(index.feature_differences[kept], components[kept])
     known_days = index.column("day")[kept & (index.column("day") > UNKNOWN)]
     numbers["n_day_known"] = len(known_days)
     return Audit(numbers, _remark(numbers, limits), first_and_last(known_days))
@@ -70,7 +69,8 @@ def _left_wins(shown: Numbers) -> dict[str, float | int]:
     return {
         "n_order_known": n_left + n_right,
         "left_wins_share": n_left / (n_left + n_right),
-        "left_wins_p_value": float(binomtest(n_left, n_left + n_right).pvalue),
+        # exact and two-sided; at one half both tails are alike
+        "left_wins_p_value": min(1.0, 2 * float(bdtr(min(n_left, n_right), n_left + n_right, 0.5))),
     }
 
 
@@ -112,29 +112,42 @@ def first_and_last(days: Numbers) -> dict[str, str]:
     return {"reviewed_from": first, "reviewed_to": last}
 
 
-def classify_by_surface(differences: NDArray[np.float32], components: Numbers) -> dict[str, float | int]:
-    """Accuracy of a logistic regression on surface features, cross-validated by whole components.
+def classify_by_features(differences: NDArray[np.float32], components: Numbers) -> dict[str, float | int]:
+    """Accuracy of a logistic regression on `FEATURES`, cross-validated by whole components.
 
-    The differences are turned around for half of the pairs, so that there are two classes; without
-    an intercept the model is the same for both.
+    It has no intercept and sees chosen minus rejected, so that turning a pair around changes nothing.
     """
     if len(differences) > MAX_CLASSIFIED:
         step = len(differences) // MAX_CLASSIFIED + 1
         differences, components = differences[::step], components[::step]
     if len(differences) < MIN_CLASSIFIED or len(np.unique(components)) < 2 * N_FOLDS:
         return {}
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GroupKFold
-
     scale = differences.std(axis=0)
     features = (differences / np.where(scale > 0, scale, 1)).astype(np.float64)
-    sign = np.where([uniform("turn", str(row)) < 0.5 for row in range(len(features))], -1, 1)
-    n_right = 0.0
-    for train, rest in GroupKFold(N_FOLDS).split(features, groups=components):
-        model = LogisticRegression(fit_intercept=False).fit(features[train] * sign[train, None], sign[train])
-        score = features[rest] @ model.coef_[0]
-        n_right += float((score > 0).sum() + (score == 0).sum() / 2)
-    return {"trivial_classifier_accuracy": round(n_right / len(features), 6)}
+    folds = np.unique(components, return_inverse=True)[1].ravel() % N_FOLDS
+    scores = np.empty(len(features))
+    for fold in range(N_FOLDS):
+        scores[folds == fold] = features[folds == fold] @ fit_logistic(features[folds != fold])
+    accuracy = float((scores > 0).mean() + (scores == 0).mean() / 2)
+    return {"trivial_classifier_accuracy": round(accuracy, 6)}
+
+
+def fit_logistic(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights w that minimise sum(log(1 + exp(-x w))) + |w|^2 / 2, as scikit-learn's LogisticRegression does.
+
+    scikit-learn takes seconds to import, more than the rest of the check.
+    """
+    from scipy.optimize import minimize
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        scores = differences @ weights
+        slope = -differences.T @ np.exp(-np.logaddexp(0, scores))  # 1 / (1 + exp(scores))
+        return float(np.logaddexp(0, -scores).sum() + weights @ weights / 2), slope + weights
+
+    fitted: NDArray[np.float64] = minimize(
+        loss, np.zeros(differences.shape[1]), jac=True, method="L-BFGS-B"
+    ).x
+    return fitted
 
 
 def _remark(numbers: dict[str, float | int], limits: AuditLimits) -> list[str]:

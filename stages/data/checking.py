@@ -13,7 +13,7 @@ from stages.data.page import (
     pick_examples,
 )
 from stages.data.prompt_rules import CheckedPrompts
-from stages.data.rules import RuleSetting, compare_rules
+from stages.data.rules import RuleResult, RuleSetting, compare_rules, find_broken, judge_rules
 from stages.data.validation import (
     CheckedPairs,
     CheckedRows,
@@ -22,7 +22,6 @@ from stages.data.validation import (
     check_pairs,
     list_violations,
 )
-from stages.data.verdict import RuleResult, judge_rules
 from stages.errors import InputError, ParamsError
 from stages.files.pairs import PreferencePair
 from stages.pages.html import render_page
@@ -35,6 +34,17 @@ class ValidatedPairs(NamedTuple):
     columns: Columns
     checked: CheckedPairs
     results: list[RuleResult]
+
+    @property
+    def is_fit(self) -> bool:
+        """Is there a pair to keep, and no error-level rule broken more often than allowed?"""
+        return bool(self.checked.rows.kept.any()) and not find_broken(self.results)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What stands out and breaks no rule."""
+        unread = [f"Nobody reads the column {name!r}." for name in self.columns.extra]
+        return [*self.checked.audit.remarks, *unread]
 
 
 def read_settings(params: ValidateParams) -> Settings:
@@ -55,16 +65,12 @@ def validate_pairs(path: Path, mapping: Mapping[str, str], settings: Settings) -
     """Check a file of pairs; InputError where it cannot be read."""
     table = open_pairs(path, mapping)
     checked = check_pairs(table.rows, table.columns, settings)
-    return ValidatedPairs(table.columns, checked, judge(checked.rows, settings, checked.frame))
+    return ValidatedPairs(table.columns, checked, judge(checked.rows, settings))
 
 
-def judge(rows: CheckedRows, settings: Settings, frame: Mapping[str, Any] | None = None) -> list[RuleResult]:
-    """Let Great Expectations count and judge; it is imported here and nowhere sooner."""
-    from stages.data.great_expectations import WordLimits, run_suite
-
-    words = WordLimits(settings.min_words, settings.max_words)
-    counted = run_suite(rows.about, frame if frame is not None else rows.holds, settings.rules, words)
-    return judge_rules(counted, rows, settings.rules)
+def judge(rows: CheckedRows, settings: Settings) -> list[RuleResult]:
+    """One result per rule about these rows."""
+    return judge_rules(rows.n_violations, rows.n_rows, settings.rules)
 
 
 def kept_pairs(path: Path, pairs: ValidatedPairs) -> Iterator[PreferencePair]:

@@ -1,28 +1,21 @@
-"""Runs the rules as a Great Expectations suite on one derived row per pair or prompt.
+"""The rules a second time, as a Great Expectations suite on one derived row per pair or prompt.
 
-The frame holds numbers and flags, no texts: one column per rule, see `core.derived_rows`. Great
-Expectations counts and judges; its counts must equal the rows of `violations.jsonl`, see `core.data_verdict`.
+The frame holds numbers and flags, no texts: one column per rule. Its counts and verdicts must equal
+those of `rules.judge_rules`.
 """
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
-from stages.data.rules import RULES, RuleSetting
+from stages.data.rules import N_DECIMALS, RULES, RuleResult, RuleSetting
+from stages.data.validation import CheckedPairs, Settings
 
 Frame = Mapping[str, NDArray[Any]]
-
-N_DECIMALS = 12  # 1 - 0.58 is 0.42000000000000004, which 42 of 100 would miss
-
-
-class WordLimits(NamedTuple):
-    """The fewest and the most words of a text."""
-
-    low: int
-    high: int
 
 
 class Outcome(NamedTuple):
@@ -33,9 +26,36 @@ class Outcome(NamedTuple):
     success: bool
 
 
-def run_suite(
-    name: str, frame: Frame, settings: Mapping[str, RuleSetting], words: WordLimits
-) -> list[Outcome]:
+def confirm_results(name: str, frame: Frame, results: Sequence[RuleResult], settings: Settings) -> None:
+    """Let Great Expectations count and judge the same rows; RuntimeError where it finds something else."""
+    expected = {one.rule: (one.n_violations, one.passed) for one in results}
+    found = {one.rule: (one.n_violations, one.success) for one in run_suite(name, frame, settings)}
+    if differing := [rule for rule in expected if found.get(rule) != expected[rule]]:
+        raise RuntimeError(
+            f"Great Expectations and the rules differ on the {name}: "
+            + "; ".join(
+                f"{rule}: {found.get(rule)}, {expected[rule]} came by the rules" for rule in differing
+            )
+        )
+
+
+def derive_frame(pairs: CheckedPairs) -> dict[str, NDArray[np.generic]]:
+    """Flags that a rule holds, except: null where a required field is, the id's number, a word count.
+
+    A row without a pair gets an id number of its own, so that it repeats none.
+    """
+    holds = pairs.rows.holds
+    ids = -1 - np.arange(pairs.rows.n_rows, dtype=np.int64)
+    ids[pairs.row_of_entry] = pairs.entries.column("id")
+    measured: dict[str, NDArray[np.generic]] = {
+        "required_fields_are_filled": np.where(holds["required_fields_are_filled"], 1.0, np.nan),
+        "pair_ids_are_unique": ids,
+        "word_counts_are_within_limits": np.array(pairs.n_words, dtype=np.int64),
+    }
+    return {rule: measured.get(rule, flags) for rule, flags in holds.items()}
+
+
+def run_suite(name: str, frame: Frame, settings: Settings) -> list[Outcome]:
     """Run one expectation per column of `frame`, which is named as its rule.
 
     A rule succeeds when no more than its allowed share of the rows break it.
@@ -49,7 +69,7 @@ def run_suite(
         context.variables.progress_bars = {"globally": False}
         suite = context.suites.add(gx.ExpectationSuite(name=name))
         for rule in frame:
-            suite.add_expectation(_expectation(gx, rule, settings[rule], words))
+            suite.add_expectation(_expectation(gx, rule, settings.rules[rule], settings))
         asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
         batch = asset.add_batch_definition_whole_dataframe(name)
         result = batch.get_batch({"dataframe": pd.DataFrame(dict(frame))}).validate(
@@ -68,7 +88,7 @@ def _import_quietly() -> Any:
     return gx
 
 
-def _expectation(gx: Any, rule: str, setting: RuleSetting, words: WordLimits) -> Any:
+def _expectation(gx: Any, rule: str, setting: RuleSetting, limits: Settings) -> Any:
     common = {
         "column": rule,
         "mostly": round(1 - setting.allowed_share, N_DECIMALS),
@@ -81,7 +101,7 @@ def _expectation(gx: Any, rule: str, setting: RuleSetting, words: WordLimits) ->
         return gx.expectations.ExpectColumnValuesToBeUnique(**common)
     if rule == "word_counts_are_within_limits":
         return gx.expectations.ExpectColumnValuesToBeBetween(
-            min_value=words.low, max_value=words.high, **common
+            min_value=limits.min_words, max_value=limits.max_words, **common
         )
     return gx.expectations.ExpectColumnValuesToBeInSet(value_set=[True], **common)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 from scipy.sparse import csr_array
 
 from stages.data.texts import mix, run_hashes
@@ -42,14 +43,15 @@ def find_near_duplicates(words: Words, ends: Ends, *, similarity: float) -> list
     """
     texts = np.flatnonzero(np.diff(ends) >= N_WORDS_PER_RUN)
     bands = _band_hashes(words, ends, texts, n_rows=rows_per_band(similarity))
-    groups = _Groups(len(ends) - 1)
+    groups = DisjointSet()  # of candidates only: most texts are none
     found: list[NearDuplicate] = []
     for bucket in _candidates(bands, texts):
-        if len({groups.leader(text) for text in bucket.tolist()}) == 1:
+        for text in bucket.tolist():
+            groups.add(text)
+        if all(groups.connected(bucket[0], text) for text in bucket.tolist()):
             continue
         for link in _near_in(words, ends, bucket, similarity=similarity):
-            if groups.leader(link.first) != groups.leader(link.second):
-                groups.join(link.first, link.second)
+            if groups.merge(link.first, link.second):
                 found.append(link)
     return sorted(found)
 
@@ -152,19 +154,3 @@ def _buckets(hashes: NDArray[np.uint64]) -> list[NDArray[np.int64]]:
     starts = np.flatnonzero(is_new)
     sizes = np.diff(starts)
     return [order[start : start + size] for start, size in zip(starts[:-1], sizes, strict=True) if size > 1]
-
-
-class _Groups:
-    """Union-find with path halving."""
-
-    def __init__(self, n: int) -> None:
-        self._parent = list(range(n))
-
-    def leader(self, item: int) -> int:
-        while self._parent[item] != item:
-            self._parent[item] = self._parent[self._parent[item]]
-            item = self._parent[item]
-        return item
-
-    def join(self, first: int, second: int) -> None:
-        self._parent[self.leader(first)] = self.leader(second)

@@ -9,16 +9,11 @@ from numpy.typing import NDArray
 
 from stages.data.pair_index import FEATURES, Names, PairIndex
 from stages.data.prompt_rules import CheckedPrompts
-from stages.data.rules import RuleSetting
+from stages.data.rules import RuleResult, RuleSetting, find_broken
 from stages.data.validation import CheckedPairs, CheckedRows, Violation, list_violations
-from stages.data.verdict import RuleResult, find_broken
 
 N_EXAMPLES = 5
-
-
 N_NAMES = 12
-
-
 N_BARS = 12
 
 
@@ -38,15 +33,19 @@ class RuleExamples(NamedTuple):
 
 
 def pick_examples(
-    results: Sequence[RuleResult], checked: CheckedRows, settings: Mapping[str, RuleSetting]
+    results: Sequence[RuleResult],
+    checked: CheckedRows,
+    settings: Mapping[str, RuleSetting],
+    *,
+    at_most: int | None = N_EXAMPLES,
 ) -> list[RuleExamples]:
-    """The first violations of every broken rule, in the order of the rules."""
-    broken = [result for result in results if result.n_violations]
-    wanted = {result.rule: list[Violation]() for result in broken}
+    """The first violations of every rule that has some, in the order of the rules; None: all of them."""
+    picked = {result.rule: RuleExamples(result, []) for result in results if result.n_violations}
     for violation in list_violations(checked, settings):
-        if len(wanted[violation.rule]) < N_EXAMPLES:
-            wanted[violation.rule].append(violation)
-    return [RuleExamples(result, wanted[result.rule]) for result in broken]
+        examples = picked[violation.rule].examples
+        if at_most is None or len(examples) < at_most:
+            examples.append(violation)
+    return list(picked.values())
 
 
 def draw_names(names: Names, numbers: NDArray[np.int64], *, without: str) -> list[Bar]:
@@ -64,7 +63,7 @@ def draw_names(names: Names, numbers: NDArray[np.int64], *, without: str) -> lis
 
 def draw_length_differences(index: PairIndex, kept: NDArray[np.bool_]) -> list[Bar]:
     """How many words longer the preferred text is, in classes of ten words and open ends."""
-    words = index.surfaces[kept, FEATURES.index("words")].astype(np.int64)
+    words = index.feature_differences[kept, FEATURES.index("words")].astype(np.int64)
     edges = [-50, -30, -20, -10, 0, 1, 11, 21, 31, 51]
     spans = ["1–10", "11–20", "21–30", "31–50", "51 or more"]
     labels = [f"{span} shorter" for span in reversed(spans)]
@@ -83,7 +82,7 @@ def describe_validation(
     pairs: CheckedPairs, prompts: CheckedPrompts, results: Sequence[RuleResult]
 ) -> dict[str, Any]:
     """The numbers of metrics/validate.json; what was not measured is left out."""
-    n_kept = int(pairs.rows.kept.sum())
+    n_kept = pairs.rows.n_kept
     broken = find_broken(results)
     return {
         "n_rows": pairs.rows.n_rows,
@@ -94,7 +93,8 @@ def describe_validation(
         "broken": ", ".join(broken) or "none",
         "is_synthetic": pairs.n_kept_synthetic > 0 or any(prompt.synthetic for prompt in prompts.prompts),
         "rules": {result.rule: result.n_violations for result in results},
-        "audit": {name: round(value, 6) for name, value in pairs.audit.numbers.items()} | pairs.audit.days,
+        "audit": {name: round(value, 6) for name, value in pairs.audit.numbers.items()}
+        | pairs.audit.review_dates,
     }
 
 

@@ -40,7 +40,7 @@ N_FEATURES = len(FEATURES)
 SENTENCE_END = re.compile(r"[.!?]+")
 
 
-def measure_surface(text: str) -> tuple[float, ...]:
+def measure_text(text: str) -> tuple[float, ...]:
     """The value of each of `FEATURES`."""
     words = text.split()
     n_sentences = max(1, len(SENTENCE_END.findall(text)))
@@ -52,9 +52,9 @@ def measure_surface(text: str) -> tuple[float, ...]:
     )  # fmt: skip
 
 
-def compare_surfaces(chosen: str, rejected: str) -> list[float]:
+def compare_texts(chosen: str, rejected: str) -> list[float]:
     """Chosen minus rejected, feature by feature."""
-    return [a - b for a, b in zip(measure_surface(chosen), measure_surface(rejected), strict=True)]
+    return [a - b for a, b in zip(measure_text(chosen), measure_text(rejected), strict=True)]
 
 
 SHOWN = {None: 0, "left": 1, "right": 2}
@@ -88,7 +88,7 @@ class PairIndex:
         self.n_synthetic = 0
         self._columns = {name: array("q") for name in ("line", "id", "prompt", "chosen", "rejected", "group",
                                                        "editor", "section", "shown", "day")}  # fmt: skip
-        self._surfaces = array("f")
+        self._differences = array("f")
 
     def __len__(self) -> int:
         return len(self._columns["line"])
@@ -103,7 +103,7 @@ class PairIndex:
         )  # fmt: skip
         for column, value in zip(self._columns.values(), values, strict=True):
             column.append(value)
-        self._surfaces.extend(compare_surfaces(pair.chosen, pair.rejected))
+        self._differences.extend(compare_texts(pair.chosen, pair.rejected))
         self.n_synthetic += pair.synthetic
 
     def column(self, name: str) -> NDArray[np.int64]:
@@ -111,9 +111,9 @@ class PairIndex:
         return np.array(self._columns[name], dtype=np.int64)
 
     @property
-    def surfaces(self) -> NDArray[np.float32]:
-        """Shape (pairs, features): chosen minus rejected, see `surface`."""
-        return np.array(self._surfaces, dtype=np.float32).reshape(-1, N_FEATURES)
+    def feature_differences(self) -> NDArray[np.float32]:
+        """Shape (pairs, features): chosen minus rejected, see `FEATURES`."""
+        return np.array(self._differences, dtype=np.float32).reshape(-1, N_FEATURES)
 
     @property
     def pair_texts(self) -> PairTexts:

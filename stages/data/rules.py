@@ -1,13 +1,7 @@
 """The rules of the data, each named as the sentence that must hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
-from stages.data.texts import count_words
-from stages.files.pairs import PreferencePair
 
 About = Literal["pairs", "prompts"]
 
@@ -117,31 +111,44 @@ def compare_rules(settings: Mapping[str, RuleSetting]) -> list[str]:
     ]
 
 
-def derive_frame(
-    holds: Mapping[str, NDArray[np.bool_]],
-    row_of_pair: Sequence[int],
-    id_of_pair: NDArray[np.int64],
-    n_words: Sequence[int],
-) -> dict[str, NDArray[np.generic]]:
-    """Flags that a rule holds, except: null where a required field is, the id's number, a word count.
+class RuleResult(NamedTuple):
+    """One line of the table that people read; `share` of the rows breaks the rule."""
 
-    A row without a pair gets an id number of its own, so that it repeats none.
-    """
-    n_rows = len(n_words)
-    filled = np.where(holds["required_fields_are_filled"], 1.0, np.nan)
-    ids = -1 - np.arange(n_rows, dtype=np.int64)
-    ids[np.array(row_of_pair, dtype=np.int64)] = id_of_pair
-    measured: dict[str, NDArray[np.generic]] = {
-        "required_fields_are_filled": filled,
-        "pair_ids_are_unique": ids,
-        "word_counts_are_within_limits": np.array(n_words, dtype=np.int64),
-    }
-    return {rule: measured.get(rule, flags) for rule, flags in holds.items()}
+    rule: str
+    sentence: str
+    mend: str
+    severity: Literal["error", "warning"]
+    set_aside: bool
+    allowed_share: float
+    n_violations: int
+    share: float
+    passed: bool
 
 
-def farthest_word_count(pair: PreferencePair | None, low: int, high: int) -> int:
-    """The word count of the text that is farthest outside the limits; `low` where there is no pair."""
-    if pair is None:
-        return low
-    counts = (count_words(pair.chosen), count_words(pair.rejected))
-    return max(counts, key=lambda count: max(low - count, count - high))
+N_DECIMALS = 12  # 1 - 0.58 is 0.42000000000000004, which 42 of 100 would miss
+
+
+def judge_rules(
+    n_violations: Mapping[str, int], n_rows: int, settings: Mapping[str, RuleSetting]
+) -> list[RuleResult]:
+    """One result per rule of `n_violations`, in the order of `RULES`; exactly the allowed share passes."""
+    return [
+        RuleResult(
+            rule=name,
+            sentence=rule.sentence,
+            mend=rule.mend,
+            severity=settings[name].severity,
+            set_aside=settings[name].set_aside,
+            allowed_share=settings[name].allowed_share,
+            n_violations=n_violations[name],
+            share=n_violations[name] / n_rows,
+            passed=round(n_violations[name] / n_rows, N_DECIMALS) <= settings[name].allowed_share,
+        )
+        for name, rule in RULES.items()
+        if name in n_violations
+    ]
+
+
+def find_broken(results: Iterable[RuleResult]) -> list[str]:
+    """The error-level rules that are broken more often than allowed: the data is unfit."""
+    return [result.rule for result in results if result.severity == "error" and not result.passed]

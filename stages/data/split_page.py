@@ -1,10 +1,11 @@
-"""What the page about the split shows: what each part holds, by editor and by section."""
+"""What is said about a split: its numbers, one line, and what each part holds by editor and section."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from stages.data.splitting import PairFacts, Parts
+from stages.data.overlaps import Overlaps
+from stages.data.splitting import PairColumns, Parts
 
 N_NAMES = 20
 
@@ -43,9 +44,52 @@ def list_strata(names: Sequence[str | None], parts: Parts, *, without: str) -> l
     ]
 
 
-def describe_strata(facts: PairFacts, parts: Parts) -> dict[str, list[Stratum]]:
+def describe_strata(columns: PairColumns, parts: Parts) -> dict[str, list[Stratum]]:
     """The tables of the page by their heading."""
     return {
-        "Editor": list_strata(facts.editors, parts, without="no editor named"),
-        "Section": list_strata(facts.sections, parts, without="no section named"),
+        "Editor": list_strata(columns.editors, parts, without="no editor named"),
+        "Section": list_strata(columns.sections, parts, without="no section named"),
     }
+
+
+def describe_split(
+    columns: PairColumns, components: Sequence[str], parts: Parts, overlaps: Overlaps
+) -> dict[str, Any]:
+    """The numbers of metrics/split.json, without the hash of the holdout."""
+    sizes = Counter(components)
+    held_out = parts.holdout
+    return {
+        "n_train": len(parts.train),
+        "n_selection": len(parts.selection),
+        "n_holdout": len(held_out),
+        "n_components": len(sizes),
+        "n_components_in_holdout": len({components[place] for place in held_out}),
+        "n_pairs_in_largest_component": max(sizes.values()),
+        "n_overlaps": sum(overlaps),
+        "overlaps": overlaps._asdict(),
+        "is_synthetic": columns.is_synthetic,
+        "strata": {
+            "largest_section_gap": largest_gap(
+                columns.sections, [columns.sections[place] for place in held_out]
+            ),
+            "largest_editor_gap": largest_gap(
+                columns.editors, [columns.editors[place] for place in held_out]
+            ),
+        },
+    }
+
+
+def largest_gap(everywhere: Sequence[str | None], held_out: Sequence[str | None]) -> float:
+    """The largest difference between a value's share of all pairs and its share of the holdout."""
+    whole, part = Counter(everywhere), Counter(held_out)
+    gaps = (abs(count / len(everywhere) - part[value] / len(held_out)) for value, count in whole.items())
+    return round(max(gaps), 6)
+
+
+def summarise_split(metrics: dict[str, Any]) -> str:
+    """One line for the person watching."""
+    return (
+        f"split: {metrics['n_train']} train, {metrics['n_selection']} selection, "
+        f"{metrics['n_holdout']} holdout, {metrics['n_components']} components, "
+        f"{metrics['n_overlaps']} overlaps"
+    )

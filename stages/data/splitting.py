@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from stages.data.overlaps import Overlaps
 from stages.files.hashing import hex_digest
 
 
@@ -107,7 +106,7 @@ class Parts(NamedTuple):
     holdout: list[int]
 
 
-class PairFacts(NamedTuple):
+class PairColumns(NamedTuple):
     """What the description of the split needs of every pair, by its place."""
 
     pair_ids: list[str]
@@ -129,33 +128,3 @@ def divide_rows(pair_ids: Sequence[str], components: Sequence[str], sides: Sides
     for part in parts:
         part.sort(key=lambda place: order_key(pair_ids[place], salt=salt))
     return parts
-
-
-def describe_split(
-    facts: PairFacts, components: Sequence[str], parts: Parts, overlaps: Overlaps
-) -> dict[str, Any]:
-    """The numbers of metrics/split.json, without the hash of the holdout."""
-    sizes = Counter(components)
-    held_out = parts.holdout
-    return {
-        "n_train": len(parts.train),
-        "n_selection": len(parts.selection),
-        "n_holdout": len(held_out),
-        "n_components": len(sizes),
-        "n_components_in_holdout": len({components[place] for place in held_out}),
-        "n_pairs_in_largest_component": max(sizes.values()),
-        "n_overlaps": sum(overlaps),
-        "overlaps": overlaps._asdict(),
-        "is_synthetic": facts.is_synthetic,
-        "strata": {
-            "largest_section_gap": largest_gap(facts.sections, [facts.sections[place] for place in held_out]),
-            "largest_editor_gap": largest_gap(facts.editors, [facts.editors[place] for place in held_out]),
-        },
-    }
-
-
-def largest_gap(everywhere: Sequence[str | None], held_out: Sequence[str | None]) -> float:
-    """The largest difference between a value's share of all pairs and its share of the holdout."""
-    whole, part = Counter(everywhere), Counter(held_out)
-    gaps = (abs(count / len(everywhere) - part[value] / len(held_out)) for value, count in whole.items())
-    return round(max(gaps), 6)

@@ -94,3 +94,11 @@ def _each(rule: str, sides: tuple[Side, ...], check: Callable[[str], str]) -> It
     found = [f"{name}: {what}" for name, text in sides if (what := check(text))]
     if found:
         yield Finding(rule, "; ".join(found))
+
+
+def farthest_word_count(pair: PreferencePair | None, low: int, high: int) -> int:
+    """The word count of the text that is farthest outside the limits; `low` where there is no pair."""
+    if pair is None:
+        return low
+    counts = (count_words(pair.chosen), count_words(pair.rejected))
+    return max(counts, key=lambda count: max(low - count, count - high))

@@ -12,8 +12,8 @@ from stages.data.forms.rows import Columns, Finding, RawRow, Reading, read_pair
 from stages.data.near_duplicates import find_near_duplicates
 from stages.data.pair_index import PairIndex
 from stages.data.pair_rules import compare_rows
-from stages.data.rules import RULES, About, RuleSetting, derive_frame, farthest_word_count
-from stages.data.text_rules import find_in_pair
+from stages.data.rules import RULES, About, RuleSetting
+from stages.data.text_rules import farthest_word_count, find_in_pair
 from stages.files.record import Record
 
 Flags = NDArray[np.bool_]
@@ -57,19 +57,31 @@ class CheckedRows(NamedTuple):
         """Rows that came, kept or set aside."""
         return len(self.lines)
 
+    @property
+    def n_kept(self) -> int:
+        """Rows that no such rule sets aside."""
+        return int(self.kept.sum())
+
+    @property
+    def n_violations(self) -> dict[str, int]:
+        """Rows that break each rule."""
+        return {rule: int((~flags).sum()) for rule, flags in self.holds.items()}
+
 
 class CheckedPairs(NamedTuple):
     """The rows, and what the audits say about those that were kept.
 
-    `kept_pairs` has one flag per entry of the index, that is per row with a pair.
+    `kept_pairs` and `row_of_entry` have one value per entry of the index, that is per row with a pair;
+    `n_words` one per row: the words of the text that is farthest outside the limits.
     """
 
     rows: CheckedRows
     audit: Audit
     entries: PairIndex
     n_kept_synthetic: int
-    frame: dict[str, NDArray[np.generic]]
     kept_pairs: Flags
+    row_of_entry: list[int]
+    n_words: list[int]
 
 
 def check_pairs(rows: Iterable[RawRow], columns: Columns, settings: Settings) -> CheckedPairs:
@@ -109,8 +121,8 @@ def check_pairs(rows: Iterable[RawRow], columns: Columns, settings: Settings) ->
         n_near_duplicate_texts=len(near),
         n_extra_columns=len(columns.extra),
     )
-    frame = derive_frame(checked.holds, row_of_entry, index.column("id"), n_words)
-    return CheckedPairs(checked, audit, index, int(np.array(synthetic, dtype=bool)[kept].sum()), frame, kept)
+    n_synthetic = int(np.array(synthetic, dtype=bool)[kept].sum())
+    return CheckedPairs(checked, audit, index, n_synthetic, kept, row_of_entry, n_words)
 
 
 def collect_findings(

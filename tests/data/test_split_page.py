@@ -1,5 +1,5 @@
 from stages.data.split_page import N_NAMES, Stratum, describe_strata, list_strata
-from stages.data.splitting import PairFacts, Parts
+from stages.data.splitting import PairColumns, Parts
 
 PARTS = Parts(train=[0, 1, 2, 3], selection=[4], holdout=[5, 6, 7])
 
@@ -13,8 +13,8 @@ def test_every_pair_stands_in_one_row_of_each_table():
         Stratum("ben", 2, 1, 0, 1, 0.75),
         Stratum("nobody", 2, 1, 0, 1, 0.75),
     ]
-    facts = PairFacts([str(place) for place in range(8)], editors, ["Budget"] * 8, is_synthetic=False)
-    assert describe_strata(facts, PARTS)["Section"] == [Stratum("Budget", 8, 4, 1, 3, 3.0)]
+    columns = PairColumns([str(place) for place in range(8)], editors, ["Budget"] * 8, is_synthetic=False)
+    assert describe_strata(columns, PARTS)["Section"] == [Stratum("Budget", 8, 4, 1, 3, 3.0)]
 
 
 def test_rare_names_share_a_row():

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
+from sklearn.linear_model import LogisticRegression
 
-from stages.data.audits import audit_pairs, classify_by_surface, measure_agreement
+from stages.data.audits import audit_pairs, classify_by_features, fit_logistic, measure_agreement
 from stages.data.pair_rules import N_LINES_NAMED, find_contradictions, first_of_each
 from stages.data.rules import RULES, RuleSetting, compare_rules
 from tests.support.pair_factory import check_raw, make_raw, make_settings, make_text, violations_of
@@ -228,14 +230,14 @@ def test_a_classifier_that_sees_lengths_finds_a_rule_of_length():
     random = np.random.default_rng(1)
     differences = random.normal(size=(300, 10)).astype(np.float32)
     groups = np.arange(300) // 3
-    noise = classify_by_surface(differences, groups)["trivial_classifier_accuracy"]
+    noise = classify_by_features(differences, groups)["trivial_classifier_accuracy"]
     assert 0.4 < noise < 0.6
     differences[:, 0] = np.abs(differences[:, 0])
-    assert classify_by_surface(differences, groups)["trivial_classifier_accuracy"] > 0.8
+    assert classify_by_features(differences, groups)["trivial_classifier_accuracy"] > 0.8
 
 
 def test_few_pairs_are_not_classified():
-    assert classify_by_surface(np.ones((49, 10), dtype=np.float32), np.arange(49)) == {}
+    assert classify_by_features(np.ones((49, 10), dtype=np.float32), np.arange(49)) == {}
 
 
 def test_the_audit_remarks_on_length_side_and_editors():
@@ -264,10 +266,10 @@ def test_what_was_not_measured_is_left_out():
 def test_the_audit_tells_the_first_and_last_day_of_review():
     days = ["2025-03-14T23:30:00+02:00", "2025-02-28", None, "last spring", 1712120400123]
     checked = check_raw([make_raw(number, reviewed_at=day) for number, day in enumerate(days)])
-    assert checked.audit.days == {"reviewed_from": "2025-02-28", "reviewed_to": "2025-03-14"}
+    assert checked.audit.review_dates == {"reviewed_from": "2025-02-28", "reviewed_to": "2025-03-14"}
     assert checked.audit.numbers["n_day_known"] == 2
     unknown = check_raw([make_raw(1, reviewed_at=None)]).audit
-    assert unknown.days == {}
+    assert unknown.review_dates == {}
     assert unknown.numbers["n_day_known"] == 0
 
 
@@ -293,3 +295,18 @@ def test_the_lines_named_are_the_first_ones_that_say_otherwise(chosen):
         others = [other for other in few if chosen[other] != chosen[entry]]
         assert others[:N_LINES_NAMED] == all_others[:N_LINES_NAMED]
         assert (len(others) > N_LINES_NAMED) == (len(all_others) > N_LINES_NAMED)
+
+
+def test_the_trivial_classifier_is_scikit_learns_logistic_regression():
+    differences = np.random.default_rng(3).normal(0.3, 1, size=(80, 4))
+    turned = np.where(np.arange(80) % 2, -1, 1)  # it wants two classes; without an intercept they are alike
+    model = LogisticRegression(fit_intercept=False, tol=1e-8).fit(differences * turned[:, None], turned)
+    assert fit_logistic(differences) == pytest.approx(model.coef_[0], abs=1e-4)
+
+
+@pytest.mark.parametrize(("n_left", "n_right"), [(0, 5), (7, 3), (50, 50), (40, 61)])
+def test_the_p_value_of_left_against_right_is_the_exact_binomial(n_left, n_right):
+    shown = ["left"] * n_left + ["right"] * n_right
+    checked = check_raw([make_raw(number, chosen_shown=side) for number, side in enumerate(shown)])
+    expected = binomtest(n_left, n_left + n_right).pvalue
+    assert checked.audit.numbers["left_wins_p_value"] == pytest.approx(expected)
