@@ -6,10 +6,10 @@ settings and the same seed for the same prompt, and the same clean-up afterwards
 
 import sys
 
-from stages.files.hashing import hex_digest, seed
-from stages.files.io import dump_json, read_jsonl, write_jsonl
+from stages.files.hashing import hash_settings, seed
+from stages.files.io import read_jsonl, write_jsonl
 from stages.files.pairs import Prompt, first_rows
-from stages.inference.generation.completions import FinishReason, Generation, clean_completion
+from stages.inference.generation.completions import make_generation
 from stages.run import paths
 from stages.run.params import load_params
 from stages.run.shell import model_argument, run_stage
@@ -24,13 +24,12 @@ def main() -> None:
         read_jsonl(paths.VALIDATED_PROMPTS, Prompt), settings.n_prompts, key="generate.n_prompts"
     )
     seeds = [seed(str(settings.seed), prompt.prompt_id) for prompt in prompts]
+    settings_sha256 = hash_settings(settings.model_dump(), params.runtime.model_dump())
 
     from stages.inference.generation.sampling import generate_completions
     from stages.model.checkpoint import for_short_texts, load_model, load_tokenizer
     from stages.model.rendering import render_prompt
 
-    runtime = params.runtime.model_dump()
-    settings_sha256 = hex_digest(dump_json(settings.model_dump()), dump_json(runtime))
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     policy = paths.POLICY_MODEL if model_name == "policy" else None
     model = load_model(paths.BASE_MODEL, policy, for_short_texts(params.runtime, stage="generate"))
@@ -45,25 +44,10 @@ def main() -> None:
         batch_size=settings.batch_size,
         label=f"generate, {model_name}",
     )
-    rows = []
-    for prompt, prompt_seed, raw in zip(prompts, seeds, completions, strict=True):
-        finish_reason: FinishReason = "eos" if raw.ended else "length"
-        cleaned = clean_completion(raw.text, finish_reason=finish_reason)
-        rows.append(
-            Generation(
-                prompt_id=prompt.prompt_id,
-                prompt=prompt.prompt,
-                completion=cleaned.text,
-                raw_completion=raw.text,
-                n_tokens=raw.n_tokens,
-                finish_reason=finish_reason,
-                removed_role_tags=cleaned.removed_role_tags,
-                trimmed=cleaned.trimmed,
-                seed=prompt_seed,
-                settings_sha256=settings_sha256,
-                synthetic=prompt.synthetic,
-            )
-        )
+    rows = [
+        make_generation(prompt, raw, seed=one_seed, settings_sha256=settings_sha256)
+        for prompt, raw, one_seed in zip(prompts, completions, seeds, strict=True)
+    ]
     write_jsonl(paths.generations(model_name), rows)
 
 

@@ -6,19 +6,17 @@ log-probs of its options and whether the model's choice is right. Decides which 
 
 import sys
 
+from stages.files.hashing import hash_settings
 from stages.files.io import write_jsonl
 from stages.inference.mmlu.asking import choose_questions, describe_config, load_questions, make_answers
-from stages.inference.mmlu.questions import hash_config
 from stages.run import paths
 from stages.run.params import load_params
-from stages.run.shell import run_stage
-
-USAGE = "usage: python -m stages.mmlu base|policy"
+from stages.run.shell import model_argument, run_stage
 
 
 def main() -> None:
     """Ask one model the questions that `params.yaml` chooses."""
-    model_name = read_model_name(sys.argv[1:])
+    model_name = model_argument(sys.argv)
     params = load_params()
     questions = choose_questions(load_questions(params.mmlu), params)
 
@@ -35,15 +33,8 @@ def main() -> None:
         num_fewshot=params.mmlu.num_fewshot,
         apply_chat_template=params.mmlu.apply_chat_template,
     )
-    config_sha256 = hash_config(describe_config(params, questions, chat_template=tokenizer.chat_template))
+    config_sha256 = hash_settings(describe_config(params, questions, chat_template=tokenizer.chat_template))
     write_jsonl(paths.mmlu_answers(model_name), make_answers(questions.items, scores, config_sha256))
-
-
-def read_model_name(arguments: list[str]) -> str:
-    """`base` or `policy` from the command line; exits with the usage otherwise."""
-    if len(arguments) != 1 or arguments[0] not in ("base", "policy"):
-        sys.exit(USAGE)
-    return arguments[0]
 
 
 if __name__ == "__main__":

@@ -102,9 +102,3 @@ def test_a_broken_model_writes_nothing(run: Run) -> None:
     with pytest.raises(RuntimeCheckError, match="12 questions got log-probs that are no numbers"):
         run("base")
     assert not paths.mmlu_answers("base").exists()
-
-
-@pytest.mark.parametrize("arguments", [[], ["reference"], ["base", "policy"]])
-def test_anything_but_one_model_is_answered_with_the_usage(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit, match=r"usage: python -m stages\.mmlu base\|policy"):
-        mmlu.read_model_name(arguments)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.files.io import dump_json
+from stages.files.json_text import dump_json
 from stages.run.params import load_params
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from stages.errors import ParamsError
-from stages.files.io import dump_json
+from stages.files.json_text import dump_json
 from stages.run.params import Params, load_params
 from stages.sizing import machine
 from stages.sizing.estimates import Lengths, Need, Plan, Shards, stage_needs

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from stages.files.record import broken_rules
+
 Count = Annotated[int, Field(ge=0, strict=True)]
 
 
@@ -182,9 +184,8 @@ def parse_evidence(document: Document, section: str, model: type[Model]) -> Mode
     try:
         return model.model_validate(dict(document[section]))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join([section, *(str(part) for part in first["loc"])])
-        return Problem(f"{key} cannot be used: {first['msg'].removeprefix('Value error, ')}.")
+        first = broken_rules(error, section=section)[0]
+        return Problem(f"{first.key} cannot be used: {first.rule}.")
 
 
 def require_evidence(document: Document, section: str, model: type[Model]) -> Model | Problem:

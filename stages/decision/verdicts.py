@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.decision.findings import State
+from stages.files.record import first_problem
 
 GateName = Literal["accuracy", "winrate", "capability"]
 GATE_NAMES: tuple[GateName, ...] = ("accuracy", "winrate", "capability")
@@ -59,6 +60,4 @@ def parse_gates(document: Mapping[str, Any]) -> StoredGates:
     try:
         return StoredGates.model_validate(document.get("gate"))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(["gate", *(str(part) for part in first["loc"])])
-        raise ValueError(f"{key}: {first['msg']}") from error
+        raise ValueError(first_problem(error, section="gate")) from error

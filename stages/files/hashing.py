@@ -2,6 +2,8 @@
 
 import hashlib
 
+from stages.files.json_text import dump_json
+
 
 def digest(*parts: str) -> bytes:
     """SHA-256 of the parts, each closed by a NUL so that ("ab", "c") and ("a", "bc") differ."""
@@ -11,6 +13,11 @@ def digest(*parts: str) -> bytes:
 def hex_digest(*parts: str) -> str:
     """`digest` in hexadecimal."""
     return digest(*parts).hex()
+
+
+def hash_settings(*settings: object) -> str:
+    """Hex SHA-256 of JSON values, whatever the order of their keys."""
+    return hex_digest(*map(dump_json, settings))
 
 
 def uniform(*parts: str) -> float:

@@ -6,7 +6,6 @@ Every file is written beside its place and renamed, so nobody ever reads half of
 
 import glob
 import hashlib
-import json
 import os
 import shutil
 import stat
@@ -20,8 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 from stages.errors import InputError
 from stages.files.csv_cells import format_table
-from stages.files.json_text import parse_json
-from stages.files.yaml_text import show
+from stages.files.json_text import dump_json, parse_json
+from stages.files.record import first_problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,11 +32,6 @@ N_ERRORS_SHOWN = 5
 MAX_GROWTH = 100  # text and numbers compress to a tenth, hardly ever to a hundredth
 SMALL_BYTES = 16 * 2**20
 WAY_OUT = "restore it (git, `dvc checkout`) or write it again (`dvc repro` where a stage makes it)"
-
-
-def dump_json(value: object, *, indent: int | None = None) -> str:
-    """The one spelling of a JSON value: sorted keys, real characters, NaN refused (ValueError)."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
 def sha256_file(path: Path) -> str:
@@ -224,13 +218,6 @@ def _must_be_file(path: Path) -> None:
 
 def _plain(value: Mapping[str, Any] | BaseModel) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first key that does not fit, the rule and what came."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the row"
-    return f"{place}: {first['msg'].removeprefix('Value error, ')}, came {show(first['input'])}"
 
 
 def _umask() -> int:

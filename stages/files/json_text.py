@@ -5,6 +5,11 @@ import math
 from typing import Any
 
 
+def dump_json(value: object, *, indent: int | None = None) -> str:
+    """The spelling of a JSON file: sorted keys, real characters, NaN refused (ValueError)."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
 def parse_json(text: str) -> Any:
     """One JSON value. ValueError, in words, for whatever is none."""
     try:

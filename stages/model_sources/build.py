@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.errors import ModelError
-from stages.files.io import dump_json, sha256_file
-from stages.files.json_text import parse_json
+from stages.files.io import sha256_file
+from stages.files.json_text import dump_json, parse_json
 from stages.model.manifest import MANIFEST, BaseManifest
 from stages.run.params import BaseModelParams
 

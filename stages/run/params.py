@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stages.errors import ParamsError
-from stages.files.record import ShortName
+from stages.files.record import BrokenRule, ShortName, broken_rules
 from stages.files.yaml_text import parse_yaml, show
 
 PARAMS_FILE = Path("params.yaml")
@@ -377,7 +377,7 @@ def parse_params(raw: dict[str, Any], *, place: str) -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        lines = [_describe(problem) for problem in error.errors(include_url=False)]
+        lines = [_describe(broken) for broken in broken_rules(error)]
         rules = "a rule" if len(lines) == 1 else f"{len(lines)} rules"
         raise ParamsError(f"{place} breaks {rules}\n  " + "\n  ".join(lines)) from error
 
@@ -387,12 +387,9 @@ def unknown_key(key: str) -> str:
     return f"is now {MOVED[key]}" if key in MOVED else "is no known key; correct its spelling or remove it"
 
 
-def _describe(problem: Any) -> str:
-    place = ".".join(str(part) for part in problem["loc"]) or "the file"
-    if problem["type"] == "missing":
-        return f"{place}: is missing; there is no default, so put it back"
-    if problem["type"] == "extra_forbidden":
-        return f"{place}: {unknown_key(place)}"
-    message = problem["msg"].removeprefix("Value error, ")
-    came = "" if isinstance(problem["input"], dict | BaseModel) else f", came {show(problem['input'])}"
-    return f"{place}: {message}{came}"
+def _describe(broken: BrokenRule) -> str:
+    if broken.kind == "missing":
+        return f"{broken.key}: is missing; there is no default, so put it back"
+    if broken.kind == "extra_forbidden":
+        return f"{broken.key}: {unknown_key(broken.key)}"
+    return f"{broken.key or 'the file'}: {broken.rule}{broken.came}"

@@ -1,6 +1,5 @@
 """What an editor hands in: the record, its one spelling in bytes, and whether it fits its page."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 
 from stages.files.hashing import sha256_hex
 from stages.files.json_text import canonical_json
-from stages.files.record import Record
+from stages.files.record import Record, first_problem
 from stages.study.seal import Commitment
 
 BALLOT_FORMAT = "blue-pencil-ballot-1"
@@ -51,7 +50,7 @@ class BrokenBallotError(ValueError):
 def content_sha256(body: dict[str, Any]) -> str:
     """Hex SHA-256 of a ballot without its own `content_sha256`."""
     rest = {name: value for name, value in body.items() if name != "content_sha256"}
-    return hashlib.sha256(canonical_json(rest).encode()).hexdigest()
+    return sha256_hex(canonical_json(rest).encode())
 
 
 def write_ballot(
@@ -84,9 +83,7 @@ def read_ballot(data: bytes) -> Ballot:
     try:
         ballot = Ballot.model_validate(body)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BrokenBallotError(f"does not fit the ballot format: {place}: {first['msg']}") from error
+        raise BrokenBallotError(f"does not fit the ballot format: {first_problem(error)}") from error
     if ballot.content_sha256 != content_sha256(body):
         raise BrokenBallotError("was changed after its export: its checksum does not fit its answers")
     if (canonical_json(body) + "\n").encode() != data:

@@ -18,7 +18,8 @@ from typing import IO
 
 from stages.errors import InputError, RuntimeCheckError
 from stages.files.hashing import hex_digest
-from stages.files.io import dump_json, read_json, sha256_file, write_json
+from stages.files.io import read_json, sha256_file, write_json
+from stages.files.json_text import dump_json
 from stages.run.params import RowsParams, RuntimeParams, TrainParams
 from stages.run.progress import say
 from stages.run.shell import is_disk_full

@@ -5,13 +5,19 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.files.hashing import digest, hex_digest, seed, uniform
+from stages.files.hashing import digest, hash_settings, hex_digest, seed, uniform
 
 
 def test_the_digest_is_sha256_of_the_parts_each_closed_by_nul() -> None:
     assert digest("ab", "c") == hashlib.sha256(b"ab\0c\0").digest()
     assert hex_digest("ab", "c") == hashlib.sha256(b"ab\0c\0").hexdigest()
     assert digest("ab", "c") != digest("a", "bc")
+
+
+def test_settings_have_one_hash_whatever_the_order_of_their_keys() -> None:
+    assert hash_settings({"a": 1, "b": None}) == hash_settings({"b": None, "a": 1})
+    assert hash_settings({"a": 1, "b": None}) != hash_settings({"a": 2, "b": None})
+    assert hash_settings({"a": 1}, {"b": 2}) != hash_settings({"b": 2}, {"a": 1})
 
 
 @given(st.text(), st.text())

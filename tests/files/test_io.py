@@ -10,7 +10,6 @@ import pytest
 
 from stages.errors import InputError
 from stages.files.io import (
-    dump_json,
     read_json,
     read_jsonl,
     read_parquet,
@@ -23,6 +22,7 @@ from stages.files.io import (
     write_parquet,
     write_text,
 )
+from stages.files.json_text import dump_json
 from stages.files.record import Record
 
 

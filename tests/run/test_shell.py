@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from stages.errors import InputError, ReleaseError
-from stages.run.shell import exit_in_words
+from stages.errors import InputError, ParamsError, ReleaseError
+from stages.run.shell import exit_in_words, model_argument
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,10 @@ run_stage(main)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == code
     assert words in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["reference"], ["base", "policy"]])
+def test_a_stage_of_two_models_wants_exactly_one_of_them(arguments: list[str]) -> None:
+    with pytest.raises(ParamsError, match="a model is wanted, base or policy; came"):
+        model_argument(["stage", *arguments])
+    assert model_argument(["stage", "policy"]) == "policy"

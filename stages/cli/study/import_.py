@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from stages.errors import InputError
-from stages.files.io import dump_json, read_text, sha256_file
-from stages.files.json_text import parse_json
+from stages.files.io import read_text, sha256_file
+from stages.files.json_text import dump_json, parse_json
 from stages.study.imported import ImportedRow, Judged, estimate_imported, read_export
 
 N_ERRORS_SHOWN = 5

@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from stages.errors import InputError
-from stages.files.io import WAY_OUT, first_problem
+from stages.files.io import WAY_OUT
+from stages.files.record import first_problem
 
 Row = TypeVar("Row", bound=BaseModel)
 

@@ -3,6 +3,7 @@
 import re
 from typing import Literal, NamedTuple
 
+from stages.files.pairs import Prompt
 from stages.files.record import Record
 
 # What a chat model leaks of its template; removed wherever it stands.
@@ -16,6 +17,14 @@ SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s|$)")
 
 
 FinishReason = Literal["eos", "length"]
+
+
+class RawCompletion(NamedTuple):
+    """What the model wrote, and whether it ended by itself."""
+
+    text: str
+    n_tokens: int
+    ended: bool
 
 
 class Generation(Record):
@@ -55,3 +64,22 @@ def clean_completion(raw: str, *, finish_reason: FinishReason) -> CleanText:
     ends = [match.end() for match in SENTENCE_END.finditer(text)]
     trimmed = text[: ends[-1]] if ends else text
     return CleanText(trimmed, removed_role_tags, trimmed=trimmed != text)
+
+
+def make_generation(prompt: Prompt, raw: RawCompletion, *, seed: int, settings_sha256: str) -> Generation:
+    """The row of one completion, cleaned up."""
+    finish_reason: FinishReason = "eos" if raw.ended else "length"
+    cleaned = clean_completion(raw.text, finish_reason=finish_reason)
+    return Generation(
+        prompt_id=prompt.prompt_id,
+        prompt=prompt.prompt,
+        completion=cleaned.text,
+        raw_completion=raw.text,
+        n_tokens=raw.n_tokens,
+        finish_reason=finish_reason,
+        removed_role_tags=cleaned.removed_role_tags,
+        trimmed=cleaned.trimmed,
+        seed=seed,
+        settings_sha256=settings_sha256,
+        synthetic=prompt.synthetic,
+    )

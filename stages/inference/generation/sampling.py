@@ -6,7 +6,7 @@ on which prompts share its batch, and both models meet the same noise.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import (
@@ -17,18 +17,11 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from stages.inference.generation.completions import RawCompletion
 from stages.run.progress import track
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-class RawCompletion(NamedTuple):
-    """What the model wrote, and whether it ended by itself."""
-
-    text: str
-    n_tokens: int
-    ended: bool
 
 
 class SeededGumbel(LogitsProcessor):

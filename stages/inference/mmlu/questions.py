@@ -1,6 +1,5 @@
 """MMLU: question and answer rows, the 57 subjects, a sample by seed, the configuration hash."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, NamedTuple
@@ -141,11 +140,3 @@ def leave_out_asked(
 
 def _content(item: MmluQuestion) -> tuple[str, tuple[str, ...]]:
     return " ".join(item.question.split()), tuple(sorted(item.choices))
-
-
-def hash_config(settings: Mapping[str, object]) -> str:
-    """SHA-256 of everything that decides how a question is asked and scored, model apart.
-
-    Two models are compared only under equal hashes.
-    """
-    return hex_digest(json.dumps(settings, sort_keys=True, ensure_ascii=False, allow_nan=False))

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from stages.inference.generation.sampling import RawCompletion, SeededGumbel, generate_completions
+from stages.inference.generation.completions import RawCompletion
+from stages.inference.generation.sampling import SeededGumbel, generate_completions
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 PROMPTS = [[5, 9, 30], [7, 8], [40, 41, 42, 43, 44], [3]]

@@ -9,7 +9,6 @@ from stages.inference.mmlu.questions import (
     CATEGORY_OF,
     MmluAnswer,
     MmluQuestion,
-    hash_config,
     leave_out_asked,
     make_questions,
     sample_questions,
@@ -128,11 +127,6 @@ def test_a_question_that_is_asked_is_no_example() -> None:
     moved = make_question("Which is a colour?", choices=["two", "red", "run", "and"], gold=1)
     kept = leave_out_asked({"anatomy": [spaced, other, moved], "virology": [other]}, [asked])
     assert kept == {"anatomy": [other], "virology": [other]}
-
-
-def test_a_configuration_has_one_hash_whatever_the_order_of_its_keys() -> None:
-    assert hash_config({"a": 1, "b": None}) == hash_config({"b": None, "a": 1})
-    assert hash_config({"a": 1, "b": None}) != hash_config({"a": 2, "b": None})
 
 
 @pytest.mark.parametrize(
