@@ -13,7 +13,7 @@ from stages.cli.remote import remote
 from stages.cli.report import report
 from stages.cli.study import app as study
 from stages.release.verify import verify
-from stages.run.shell import be_quiet_and_offline, exit_in_words
+from stages.run.shell import be_quiet_and_offline, exit_in_words, keep_dvc_state_private
 
 app = typer.Typer(
     name="bluepencil",
@@ -45,6 +45,7 @@ def main() -> None:
     """
     be_quiet_and_offline()
     try:
+        keep_dvc_state_private()
         app()
     except Exception as error:
         exit_in_words(error)

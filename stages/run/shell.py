@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from stages.errors import BluePencilError, ParamsError
+from stages.errors import BluePencilError, InputError, ParamsError
 
+DVC_STATE = "DVC_SITE_CACHE_DIR"  # DVC's name of it, which goes before its setting core.site_cache_dir
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 DISK_IS_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
@@ -125,6 +126,25 @@ def be_quiet_and_offline() -> None:
     """Switch off telemetry, network look-ups and chatter of libraries, unless the user set them."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+def keep_dvc_state_private() -> None:
+    """Have DVC keep its state where only this user can write, not in /var/tmp/dvc, where everybody can.
+
+    DVC reads its state with `diskcache`, which unpickles (CVE-2025-69872): who can write it can run code
+    """
+    if os.environ.get(DVC_STATE):
+        return
+    folder = Path.home() / ".cache/bluepencil/dvc"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)  # fails where it is another user's
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be kept private ({error.strerror}); set {DVC_STATE} to a folder that only you "
+            "can write"
+        ) from error
+    os.environ[DVC_STATE] = str(folder)
 
 
 def die_with_parent() -> None:

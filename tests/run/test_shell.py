@@ -1,13 +1,15 @@
 """What becomes of an error at the edge of a process."""
 
 import errno
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from stages.errors import InputError, ParamsError, ReleaseError
-from stages.run.shell import exit_in_words, model_argument
+from stages.run.shell import exit_in_words, keep_dvc_state_private, model_argument
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,32 @@ def test_a_stage_of_two_models_wants_exactly_one_of_them(arguments: list[str]) -
     with pytest.raises(ParamsError, match="a model is wanted, base or policy; came"):
         model_argument(["stage", *arguments])
     assert model_argument(["stage", "policy"]) == "policy"
+
+
+def test_dvcs_state_lies_where_only_its_user_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", "")
+    (tmp_path / ".cache/bluepencil/dvc").mkdir(mode=0o777, parents=True)
+    keep_dvc_state_private()
+    state = Path(os.environ["DVC_SITE_CACHE_DIR"])
+    assert state == tmp_path / ".cache/bluepencil/dvc"
+    assert state.stat().st_mode & 0o777 == 0o700
+    asked = "from dvc.dirs import site_cache_dir; print(site_cache_dir(None))"  # what DVC makes of it
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(state)
+
+
+def test_a_home_that_cannot_hold_dvcs_state_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".cache").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", "")
+    with pytest.raises(InputError, match="cannot be kept private .*; set DVC_SITE_CACHE_DIR"):
+        keep_dvc_state_private()
+
+
+def test_a_place_that_the_user_chose_for_dvcs_state_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", "/somewhere")
+    keep_dvc_state_private()
+    assert os.environ["DVC_SITE_CACHE_DIR"] == "/somewhere"

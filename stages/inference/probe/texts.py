@@ -1,6 +1,7 @@
 """Neutral texts, written for the probe: plain prose and code that no editor's taste has touched.
 
 A model that learned taste alone is as surprised by them as before. None of them is about grants.
+Their licence is CC0-1.0.
 """
 
 from typing import Literal, NamedTuple
