@@ -16,9 +16,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks.calibrate_capability import replace_table
 from stages.decision.data_facts import DataFacts
 from stages.decision.evidence import AccuracyEvidence
-from stages.decision.findings import ShareLimits, State
+from stages.decision.findings import ShareLimits, State, exact_share_limits
 from stages.decision.judge import judge_accuracy
-from stages.decision.limits import exact_share_limits
 from stages.files.io import read_text, write_json, write_text
 from stages.measures.intervals import clustered_wilson, wilson_interval
 from stages.run.params import load_params

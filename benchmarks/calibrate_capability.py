@@ -18,9 +18,10 @@ from stages.decision.evidence import CapabilityEvidence
 from stages.decision.findings import DropLimits, State
 from stages.decision.judge import judge_capability
 from stages.files.io import read_text, write_json, write_text
+from stages.files.json_text import as_written
 from stages.measures.capability import lower_bound
 from stages.measures.paired import paired_difference
-from stages.run.params import exact, load_params
+from stages.run.params import load_params
 from stages.run.progress import track
 
 N_MODELS = 2000
@@ -77,9 +78,9 @@ def main() -> None:
             track(SCENARIOS, total=len(SCENARIOS), label="calibrate", unit="scenarios")
         ):
             line = DropLimits(
-                exact(limits.max_drop),
-                exact(limits.confirmed_drop),
-                exact(limits.chance),
+                as_written(limits.max_drop),
+                as_written(limits.confirmed_drop),
+                as_written(limits.chance),
                 min_questions=one.n,
             )
             rows.append((one, calibrate(one, line, n_models=N_MODELS, seed=seed)))

@@ -29,7 +29,7 @@ from stages.logprobs.scoring import prepare_for_scoring, score_pairs
 from stages.model.rendered import RenderedPair, similar_length_batches
 from stages.run.params import Params, RuntimeParams, TrainParams, WatchParams, parse_params
 from stages.run.progress import say
-from stages.sizing.estimates import Lengths, Machine, Plan, stage_needs
+from stages.sizing.estimates import Lengths, Machine, Plan, estimate_stages
 from stages.sizing.machine import measure_rates
 from stages.sizing.shape import KNOWN_MODELS, ModelShape
 from stages.training import dpo
@@ -142,10 +142,10 @@ def try_size(params: Params, shape: ModelShape) -> dict[str, Any]:
         start = now()
         trainer.train()
         found["train"] = {"seconds_per_pair": (now() - start) / n_pairs, **peaks()}
-    needs = {need.stage: need for need in stage_needs(*planned(params, shape, pairs))}
+    estimates = {one.stage: one for one in estimate_stages(*planned(params, shape, pairs))}
     for stage in ("reference", "train"):
-        found[stage]["predicted_gib"] = needs[stage].memory_bytes / GIB
-        found[stage]["predicted_seconds_per_pair"] = needs[stage].seconds / n_pairs
+        found[stage]["predicted_gib"] = estimates[stage].memory_bytes / GIB
+        found[stage]["predicted_seconds_per_pair"] = estimates[stage].seconds / n_pairs
     return found
 
 

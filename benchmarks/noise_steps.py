@@ -19,9 +19,8 @@ import yaml
 
 from benchmarks.calibrate_capability import FACTS, Calibration, Scenario, calibrate
 from stages.decision.evidence import parse_capability
-from stages.decision.findings import DropLimits, State
+from stages.decision.findings import DropLimits, State, exact_drop_limits
 from stages.decision.judge import judge_capability
-from stages.decision.limits import exact_drop_limits
 from stages.errors import ParamsError, RuntimeCheckError
 from stages.files.hashing import seed
 from stages.files.io import read_json, read_text, write_json, write_text

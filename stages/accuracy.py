@@ -7,6 +7,7 @@ and the tables that `dvc plots` draws in `data/accuracy/`.
 from collections.abc import Iterable, Mapping
 
 from stages.files.io import read_jsonl, replacing_folder, write_csv, write_json
+from stages.files.json_text import as_written
 from stages.files.pairs import SplitPair, first_rows, split_sha256
 from stages.logprobs.margins import MarginRow, Part
 from stages.measures.accuracy import (
@@ -19,7 +20,7 @@ from stages.measures.accuracy import (
 from stages.measures.accuracy_tables import HistogramBin, Slice, margin_histogram, rules_beside, slices
 from stages.measures.calibration import Bin, calibration
 from stages.run import paths
-from stages.run.params import AllOrCount, exact, load_params
+from stages.run.params import AllOrCount, load_params
 from stages.run.shell import run_stage
 
 SHARE_COLUMNS = ["kind", "name", "k", "n", "accuracy", "low", "high"]
@@ -33,7 +34,7 @@ def main() -> None:
     holdout, selection = rows_of(rows, "holdout"), rows_of(rows, "selection")
 
     metrics: dict[str, Mapping[str, float | int | str]] = {
-        "holdout": summarise_holdout(holdout, tolerance, min_share=exact(min_share))
+        "holdout": summarise_holdout(holdout, tolerance, min_share=as_written(min_share))
     }
     if selection:
         metrics["selection"] = summarise_selection(selection, tolerance)

@@ -15,13 +15,14 @@ from stages.decision.evidence import (
     parse_winrate,
     require_evidence,
 )
+from stages.decision.findings import exact_limits
 from stages.decision.judge import judge_accuracy, judge_capability, judge_winrate, summarize_gates
-from stages.decision.limits import exact_limits
 from stages.decision.metrics_files import EVIDENCE, read_document, read_documents
 from stages.decision.probe_warnings import ProbeLimits, warn
 from stages.files.io import sha256_file, write_json
+from stages.files.json_text import as_written
 from stages.run import paths
-from stages.run.params import exact, load_params
+from stages.run.params import load_params
 from stages.run.shell import run_stage
 
 N_HASH_DIGITS = 12  # also of a study's id, see study/seal.py
@@ -51,9 +52,9 @@ def main() -> None:
     gates = summarize_gates(accuracy=accuracy, winrate=winrate, capability=capability)
     probe = params.limits.probe
     probe_limits = ProbeLimits(
-        max_perplexity_rise=exact(probe.max_perplexity_rise),
-        max_repetition_rise=exact(probe.max_repetition_rise),
-        max_following_drop=exact(probe.max_following_drop),
+        max_perplexity_rise=as_written(probe.max_perplexity_rise),
+        max_repetition_rise=as_written(probe.max_repetition_rise),
+        max_following_drop=as_written(probe.max_following_drop),
     )
     said = warn(read_document(paths.PROBE_METRICS), probe_limits)
     warnings = {"warnings": said} if said else {}  # no empty text: DVC shows what is there

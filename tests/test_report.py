@@ -10,8 +10,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from stages import gate as gate_stage
 from stages import report
-from stages.decision.wording import as_written, count, in_hundred, rounded
+from stages.decision.wording import count, in_hundred, rounded
 from stages.errors import InputError
+from stages.files.json_text import as_written
 from stages.pages.html import TEMPLATES
 from tests.support.decision_factory import (
     PRESENT_STUDY,

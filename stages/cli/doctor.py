@@ -9,10 +9,10 @@ from stages.errors import ParamsError
 from stages.files.json_text import dump_json
 from stages.run.params import Params, load_params
 from stages.sizing import machine
-from stages.sizing.estimates import Lengths, Need, Plan, Shards, stage_needs
+from stages.sizing.estimates import Lengths, Plan, Shards, StageEstimate, estimate_stages
 from stages.sizing.lengths import PairFile, estimate_lengths, measure_pairs
 from stages.sizing.model_config import Found, find_shape
-from stages.sizing.way_out import GIB, Finding, disk_bytes, judge_needs, total_seconds
+from stages.sizing.way_out import GIB, Finding, disk_bytes, find_misfits
 from stages.training import launch
 
 ALL_QUESTIONS = {"bundled": 280, "csv": 14042, "hub": 14042}
@@ -45,11 +45,11 @@ def doctor(
     lengths = estimate_lengths(pairs.lengths, n_used=plan.n_train)
     hardware = machine.hardware_of(card) if card else machine.look_at_hardware(params.runtime)
     findings = check_environment(params, plan, found, is_elsewhere=card is not None)
-    needs: list[Need] = []
+    estimates: list[StageEstimate] = []
     if hardware is not None:
-        needs = stage_needs(plan, found.shape, lengths, hardware.machine)
-        findings += judge_needs(plan, found.shape, lengths, hardware.machine)
-    result = describe(found, pairs, lengths, hardware, needs, findings)
+        estimates = estimate_stages(plan, found.shape, lengths, hardware.machine)
+        findings += find_misfits(plan, found.shape, lengths, hardware.machine)
+    result = describe(found, pairs, lengths, hardware, estimates, findings)
     typer.echo(dump_json(result) if json else format_result(result))
     raise typer.Exit(1 if findings else 0)
 
@@ -105,13 +105,13 @@ def check_environment(params: Params, plan: Plan, found: Found, *, is_elsewhere:
         findings.append(Finding("packages", f"not installed: {', '.join(absent)}", way_out))
     if params.runtime.device == "cuda" and not is_elsewhere:
         findings += _check_cards(params, plan)
-    need = disk_bytes(plan, found.shape, is_downloaded=found.is_downloaded)
+    on_disk = disk_bytes(plan, found.shape, is_downloaded=found.is_downloaded)
     free = machine.free_disk(Path.cwd())
-    if need > free and not is_elsewhere:
+    if on_disk > free and not is_elsewhere:
         findings.append(
             Finding(
                 "disk",
-                f"models and checkpoints take about {need / GIB:.0f} GiB, {free / GIB:.0f} GiB are free",
+                f"models and checkpoints take about {on_disk / GIB:.0f} GiB, {free / GIB:.0f} GiB are free",
                 "free some, or put BLUEPENCIL_CHECKPOINTS, HF_HOME and the DVC cache on a larger disk",
             )
         )
@@ -150,7 +150,7 @@ def describe(
     pairs: PairFile,
     lengths: Lengths,
     hardware: machine.Hardware | None,
-    needs: list[Need],
+    estimates: list[StageEstimate],
     findings: list[Finding],
 ) -> dict[str, Any]:
     """All that is said, as data: bytes and seconds."""
@@ -158,8 +158,8 @@ def describe(
         "model": {"n_weights": found.shape.n_weights, "shape_from": found.source},
         "data": {"n_pairs": pairs.n_pairs, "tokens": lengths._asdict()},
         "device": None if hardware is None else {"name": hardware.name, **hardware.machine._asdict()},
-        "stages": [need._asdict() for need in needs],
-        "seconds": total_seconds(needs),
+        "stages": [one._asdict() for one in estimates],
+        "seconds": sum(one.seconds for one in estimates),
         "fits": not findings,
         "findings": [finding._asdict() for finding in findings],
     }
@@ -180,8 +180,8 @@ def format_result(result: dict[str, Any]) -> str:
         )
         lines += ["", f"{'stage':<10}  {'memory':>10}  {'time':>8}", f"{'-' * 10}  {'-' * 10}  {'-' * 8}"]
         lines += [
-            f"{need['stage']:<10}  {need['memory_bytes'] / GIB:>6.1f} GiB  {_duration(need['seconds']):>8}"
-            for need in result["stages"]
+            f"{one['stage']:<10}  {one['memory_bytes'] / GIB:>6.1f} GiB  {_duration(one['seconds']):>8}"
+            for one in result["stages"]
         ]
         lines.append(f"{'all':<10}  {'':>10}  {_duration(result['seconds']):>8}")
     lines += ["", "It fits." if result["fits"] else "It does not fit:"]

@@ -7,10 +7,10 @@ import typer
 
 from stages.decision.findings import State
 from stages.decision.verdicts import StoredGates, StoredVerdict, parse_gates
-from stages.decision.wording import as_written, in_hundred
+from stages.decision.wording import in_hundred
 from stages.errors import InputError
 from stages.files.io import read_json
-from stages.files.json_text import dump_json
+from stages.files.json_text import as_written, dump_json
 from stages.run import paths
 
 EXIT_CODES: dict[State, int] = {

@@ -12,17 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stages.files.record import broken_rules
 
 Count = Annotated[int, Field(ge=0, strict=True)]
-
-
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
 Difference = Annotated[float, Field(ge=-1, le=1)]
-
-
 Positive = Annotated[float, Field(gt=0)]
-
-
 LARGEST_ROUNDING = 1e-3  # a stored share may be rounded to three decimals, no further
 
 
@@ -170,8 +162,6 @@ class Problem(NamedTuple):
 
 
 Document = Mapping[str, Any] | Problem | None  # a file's content, why it is unreadable, or no file
-
-
 Model = TypeVar("Model", bound=Evidence)
 
 

@@ -9,7 +9,9 @@ from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from stages.decision.evidence import CapabilityEvidence
-from stages.decision.wording import as_written, in_hundred, listed
+from stages.decision.wording import in_hundred, listed
+from stages.files.json_text import as_written
+from stages.run.params import CapabilityLimit, LimitsParams, ShareLimit
 
 State = Literal["invalid", "pending", "fail", "inconclusive", "pass", "confirmed"]
 
@@ -36,6 +38,30 @@ class Limits(NamedTuple):
     accuracy: ShareLimits
     winrate: ShareLimits
     capability: DropLimits
+
+
+def exact_limits(limits: LimitsParams) -> Limits:
+    """The lines of all three gates."""
+    return Limits(
+        accuracy=exact_share_limits(limits.accuracy),
+        winrate=exact_share_limits(limits.winrate),
+        capability=exact_drop_limits(limits.capability),
+    )
+
+
+def exact_share_limits(limit: ShareLimit) -> ShareLimits:
+    """A share to exceed, and chance."""
+    return ShareLimits(min_share=as_written(limit.min_share), chance=as_written(limit.chance))
+
+
+def exact_drop_limits(limit: CapabilityLimit) -> DropLimits:
+    """Two drops, chance, and the size of the full question set."""
+    return DropLimits(
+        max_drop=as_written(limit.max_drop),
+        confirmed_drop=as_written(limit.confirmed_drop),
+        chance=as_written(limit.chance),
+        min_questions=limit.min_questions,
+    )
 
 
 class Finding(NamedTuple):

@@ -25,7 +25,8 @@ from stages.decision.findings import (
     find_share,
     name_floor,
 )
-from stages.decision.wording import as_written, count
+from stages.decision.wording import count
+from stages.files.json_text import as_written
 
 LiteralMet = Literal["met", "not met", "not measured"]
 

@@ -10,7 +10,8 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from stages.decision.evidence import Count, Document, Evidence, Problem, Share, parse_evidence
-from stages.decision.wording import as_written, in_hundred, listed
+from stages.decision.wording import in_hundred, listed
+from stages.files.json_text import as_written
 
 SECTION = "probe"
 

@@ -6,14 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 MOST_DECIMALS = 6
-
-
 SMALL_NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-
-
-def as_written(number: float) -> Fraction:
-    """The decimal that stands in a file, exactly: 0.68 is 17/25, not its nearest binary number."""
-    return Fraction(repr(number))
 
 
 def count(number: int) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from fractions import Fraction
 from typing import Any
 
 
@@ -58,3 +59,8 @@ def _refuse_half_characters(value: Any) -> None:
 def canonical_json(value: object) -> str:
     """The spelling page and pipeline share: sorted keys, no spaces, real characters."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def as_written(number: float) -> Fraction:
+    """The decimal that stands in a file, exactly: 0.68 is 17/25, not its nearest binary number."""
+    return Fraction(repr(number))

@@ -7,8 +7,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 TEMPLATES = Path(__file__).parent.parent  # a template lies in the room of the code that fills it
-
-
 MARKDOWN_SIGNS = {"`": "&#96;", "[": "&#91;", "]": "&#93;", "|": "&#124;", "\r": " ", "\n": " "}
 
 

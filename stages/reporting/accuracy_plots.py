@@ -5,13 +5,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stages.decision.wording import count
+from stages.files.record import Record
 from stages.reporting.interval_plot import Mark
-from stages.reporting.plot_tables import CalibrationBin
 
 WIDTH = 400.0  # SVG units; the two stand side by side
 LEFT, RIGHT, TOP, DEEP, FOOT = 40.0, 12.0, 18.0, 190.0, 52.0  # margins, and the height inside
 LARGEST_DOT = 11.0
 N_BINS_A_SIDE = 12
+
+
+class CalibrationBin(Record):
+    """A row of data/accuracy/calibration.csv: mean confidence, share right, and pairs in a bin."""
+
+    predicted: float
+    observed: float
+    n: int
 
 
 class Dot(NamedTuple):

@@ -2,34 +2,36 @@
 
 from stages.decision.findings import State
 from stages.decision.verdicts import GateName
-from stages.decision.wording import as_written, count, in_words, plural, rounded, say_day, sentence
+from stages.decision.wording import count, in_words, plural, rounded, say_day, sentence
+from stages.files.json_text import as_written
+from stages.reporting.coverage import Coverage
 from stages.reporting.outlook import Outlook
-from stages.reporting.scope import Scope
 
 MINUTES_IN_HOUR = 60
 
 
-def list_untested(scope: Scope) -> list[str]:
+def list_untested(coverage: Coverage) -> list[str]:
     """Claims that this page does not make."""
     return [
         "If a text that our editors like wins a grant. Liking is not funding.",
         "If what the texts say is true. No one checked the facts.",
-        f"What other people would like. These are {in_words(scope.n_editors)} of our own editors.",
-        f"Long texts. Each text stops after about {count(scope.max_new_tokens)} word parts.",
+        f"What other people would like. These are {in_words(coverage.n_editors)} of our own editors.",
+        f"Long texts. Each text stops after about {count(coverage.max_new_tokens)} word parts.",
         "Other kinds of writing, other languages, and safety.",
     ]
 
 
-def list_risks(scope: Scope, *, n_looks: int | None) -> list[str]:
+def list_risks(coverage: Coverage, *, n_looks: int | None) -> list[str]:
     """Ways in which a good result could still mislead; `n_looks` at the set-aside pairs, if counted."""
+    editors, tasks = sentence(in_words(coverage.n_editors)), plural(coverage.n_prompts, "task")
     risks = [
-        f"{sentence(in_words(scope.n_editors))} editors can share one taste, and the model learned from it.",
-        f"The blind test has {plural(scope.n_prompts, 'task')}. A few hard or easy ones can move the result.",
+        f"{editors} editors can share one taste, and the model learned from it.",
+        f"The blind test has {tasks}. A few hard or easy ones can move the result.",
         warn_of_choosing(n_looks),
         "The model may have learned habits, such as length, that stand in for good writing.",
     ]
-    if scope.period:
-        risks.append(f"Taste moves on. The newest pair is from {say_day(scope.period.reviewed_to)}.")
+    if coverage.period:
+        risks.append(f"Taste moves on. The newest pair is from {say_day(coverage.period.reviewed_to)}.")
     return risks
 
 
@@ -45,7 +47,7 @@ def warn_of_choosing(n_looks: int | None) -> str:
     )
 
 
-def advise(states: dict[GateName, State], overall: State, scope: Scope, outlook: Outlook) -> list[str]:
+def advise(states: dict[GateName, State], overall: State, coverage: Coverage, outlook: Outlook) -> list[str]:
     """What to do next, and what it costs in hours of editors; the first matching case."""
     if overall == "invalid":
         return [
@@ -56,17 +58,17 @@ def advise(states: dict[GateName, State], overall: State, scope: Scope, outlook:
         return [
             "Keep the starting model. Try another version, and choose it on the practice pairs.",
             "Do not choose by the tests on this page, or they wear out.",
-            f"Each version that you want to release needs its own blind test. {judging_cost(scope)}",
+            f"Each version that you want to release needs its own blind test. {judging_cost(coverage)}",
         ]
-    if scope.is_synthetic:
+    if coverage.is_synthetic:
         return [
             "Put in your own pairs and your own writing tasks, and run all of it again.",
-            f"Then comes the blind test. {judging_cost(scope)}",
+            f"Then comes the blind test. {judging_cost(coverage)}",
             "Nothing on this page says how that will turn out.",
         ]
     if states["winrate"] == "pending":
         return [
-            judging_cost(scope),
+            judging_cost(coverage),
             "Set a day for the last ballot before the pages go out. The answer is ready that day.",
         ]
     if overall == "pending":
@@ -74,20 +76,20 @@ def advise(states: dict[GateName, State], overall: State, scope: Scope, outlook:
     if overall == "inconclusive":
         return [
             "Do not release yet. The tests were too small, or the gain is too small, to tell.",
-            *settle(states, scope, outlook),
+            *settle(states, coverage, outlook),
         ]
     return [
         "Release the new model, and keep the starting model at hand.",
-        f"Repeat the blind test with new tasks once the model has been in use. {judging_cost(scope)}",
-        *confirm(states, scope, outlook),
+        f"Repeat the blind test with new tasks once the model has been in use. {judging_cost(coverage)}",
+        *confirm(states, coverage, outlook),
     ]
 
 
-def settle(states: dict[GateName, State], scope: Scope, outlook: Outlook) -> list[str]:
+def settle(states: dict[GateName, State], coverage: Coverage, outlook: Outlook) -> list[str]:
     """What would settle each gate that is open."""
     lines = []
     if states["winrate"] == "inconclusive":
-        lines.append(settling_cost(scope, outlook.n_tasks_to_settle))
+        lines.append(settling_cost(coverage, outlook.n_tasks_to_settle))
     if states["accuracy"] == "inconclusive":
         lines.append(collecting_cost(outlook))
     if states["capability"] == "inconclusive":
@@ -98,37 +100,37 @@ def settle(states: dict[GateName, State], scope: Scope, outlook: Outlook) -> lis
     return lines
 
 
-def confirm(states: dict[GateName, State], scope: Scope, outlook: Outlook) -> list[str]:
+def confirm(states: dict[GateName, State], coverage: Coverage, outlook: Outlook) -> list[str]:
     """What would turn a narrow pass of the blind test into a clear one."""
     n_tasks = outlook.n_tasks_to_confirm
-    if states["winrate"] != "pass" or n_tasks is None or n_tasks <= scope.n_tasks_planned:
+    if states["winrate"] != "pass" or n_tasks is None or n_tasks <= coverage.n_tasks_planned:
         return []
     return [
         f"For a clear pass of the blind test, use {plural(n_tasks, 'new task')}, if the share seen so far "
-        f"is the true one. {judging_cost(scope, n_tasks=n_tasks)}"
+        f"is the true one. {judging_cost(coverage, n_tasks=n_tasks)}"
     ]
 
 
-def settling_cost(scope: Scope, n_tasks: int | None) -> str:
+def settling_cost(coverage: Coverage, n_tasks: int | None) -> str:
     """What it takes to settle the blind test; `n_tasks` is None where no size is known to do."""
     if n_tasks is None:
-        return f"A new blind test can settle the first test. {judging_cost(scope)} It may stay open again."
-    n_tasks = max(n_tasks, scope.n_tasks_planned)
+        return f"A new blind test can settle the first test. {judging_cost(coverage)} It may stay open again."
+    n_tasks = max(n_tasks, coverage.n_tasks_planned)
     return (
         f"A new blind test with {plural(n_tasks, 'new task')} should settle the first test, if the share "
-        f"seen so far is the true one. {judging_cost(scope, n_tasks=n_tasks)} "
+        f"seen so far is the true one. {judging_cost(coverage, n_tasks=n_tasks)} "
         "If that is too much, try a better version."
     )
 
 
-def judging_cost(scope: Scope, *, n_tasks: int | None = None) -> str:
+def judging_cost(coverage: Coverage, *, n_tasks: int | None = None) -> str:
     """A study's cost in judgements and hours; of the planned size, if no other is given."""
-    n_views = (scope.n_tasks_planned if n_tasks is None else n_tasks) + scope.n_checks
-    n_all = scope.n_editors * n_views
-    minutes = as_written(scope.minutes_per_view)
+    n_views = (coverage.n_tasks_planned if n_tasks is None else n_tasks) + coverage.n_checks
+    n_all = coverage.n_editors * n_views
+    minutes = as_written(coverage.minutes_per_view)
     each, together = (rounded(n * minutes / MINUTES_IN_HOUR) for n in (n_views, n_all))
     return (
-        f"{sentence(in_words(scope.n_editors))} editors judge {plural(n_views, 'pair')} of texts each, "
+        f"{sentence(in_words(coverage.n_editors))} editors judge {plural(n_views, 'pair')} of texts each, "
         f"{count(n_all)} in all. Planned at {rounded(minutes)} min a pair, that is {each} hours each and "
         f"{together} hours in all."
     )

@@ -1,18 +1,56 @@
-"""What the founder's appendix draws: only of gates whose numbers may be used."""
+"""The founder's appendix: plot tables of `accuracy` and `winrate`, drawn where their numbers may be used."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from stages.decision.findings import Limits
 from stages.decision.verdicts import StoredGates, is_usable
-from stages.reporting.accuracy_plots import CalibrationPlot, MarginsPlot, plot_calibration, plot_margins
-from stages.reporting.plot_tables import (
+from stages.decision.wording import count, plural
+from stages.files.csv_cells import read_table
+from stages.files.record import Record
+from stages.reporting.accuracy_plots import (
     CalibrationBin,
-    MarginOfPair,
-    parse_editors,
-    parse_slices,
-    parse_table,
+    CalibrationPlot,
+    MarginsPlot,
+    plot_calibration,
+    plot_margins,
 )
-from stages.reporting.share_plots import SharesPlot, plot_shares
+from stages.reporting.share_plots import MeasuredShare, SharesPlot, plot_shares
+
+Row = TypeVar("Row", bound=Record)
+
+KINDS = {"editor": "By editor", "section": "By section", "length": "By length"}
+MOST_ROWS_A_KIND = 12
+
+
+class SliceRow(Record):
+    """A row of data/accuracy/slices.csv."""
+
+    kind: str
+    name: str
+    k: int
+    n: int
+    accuracy: float
+    low: float
+    high: float
+
+
+class EditorRow(Record):
+    """A row of data/winrate/editors.csv."""
+
+    editor: str
+    value: float
+    low: float
+    high: float
+    n: int
+    rehearsal: bool
+
+
+class MarginOfPair(Record):
+    """A row of data/accuracy/margins.csv."""
+
+    pair_id: str
+    margin: float
 
 
 class PlotTables(NamedTuple):
@@ -45,3 +83,32 @@ def draw_appendix(tables: PlotTables, gates: StoredGates, limits: Limits) -> App
         about = "How often each editor liked the new model’s text better, a tie being half."
         editors = plot_shares(parse_editors(tables.editors), target=limits.winrate.min_share, about=about)
     return Appendix(slices, calibration, margins, editors)
+
+
+def parse_slices(text: str) -> list[MeasuredShare]:
+    """Accuracy by slice; of each kind at most MOST_ROWS_A_KIND, those with the most pairs."""
+    rows = parse_table(text, SliceRow)
+    return [
+        MeasuredShare(heading, row.name, row.accuracy, row.low, row.high, f"{count(row.k)} of {count(row.n)}")
+        for kind, heading in KINDS.items()
+        for row in _largest([row for row in rows if row.kind == kind])
+    ]
+
+
+def parse_editors(text: str) -> list[MeasuredShare]:
+    """Each editor's own win rate; a rehearsal's rows are no result."""
+    return [
+        MeasuredShare("", row.editor, row.value, row.low, row.high, plural(row.n, "task"))
+        for row in parse_table(text, EditorRow)
+        if not row.rehearsal
+    ]
+
+
+def parse_table(text: str, model: type[Row]) -> list[Row]:
+    """A CSV text as rows; ValueError where one does not fit. A column too many does no harm."""
+    return [model.model_validate(row) for row in read_table(text, list(model.model_fields))]
+
+
+def _largest(rows: Sequence[SliceRow]) -> Iterable[SliceRow]:
+    kept = sorted(rows, key=lambda row: (-row.n, row.name))[:MOST_ROWS_A_KIND]
+    return sorted(kept, key=lambda row: row.name)

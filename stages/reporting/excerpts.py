@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from stages.decision.wording import as_written
 from stages.files.csv_cells import read_table
 from stages.files.hashing import hex_digest
+from stages.files.json_text import as_written
 from stages.study.items import BlindItem
 
 N_EXCERPTS = 3

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from stages.decision.evidence import AccuracyEvidence, ReviewPeriod, WinrateEvidence
 from stages.decision.findings import Limits
-from stages.reporting.scope import Measures
+from stages.reporting.coverage import Measures
 from stages.study.prereg import Z_ONE_LOOK
 
 ROUNDED_UP_TO = 10  # a plan, not a promise

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from stages.decision.evidence import Document
-from stages.decision.limits import exact_limits
+from stages.decision.findings import exact_limits
 from stages.decision.metrics_files import EVIDENCE, read_documents
 from stages.decision.verdicts import StoredGates, is_usable, parse_gates
 from stages.errors import InputError
@@ -12,25 +12,19 @@ from stages.files.io import read_json, read_jsonl, read_record, read_text, sha25
 from stages.model.manifest import MANIFEST, BaseManifest
 from stages.pages.html import render_page
 from stages.reporting.appendix import Appendix, PlotTables, draw_appendix
+from stages.reporting.coverage import Coverage, Measures, gather_coverage, gather_measures, study_words
 from stages.reporting.excerpts import Excerpts, choose_excerpts, parse_scores
 from stages.reporting.model_card import card_metadata, format_setting, front_matter
-from stages.reporting.scope import Measures, Plan, Scope, gather_measures, gather_scope, study_words
 from stages.reporting.story import Story, tell_story
 from stages.run import paths
 from stages.run.params import Params, load_params
 from stages.study.items import BlindItem
 
 MODEL_NAME = "Blue Pencil policy"
-
-
 CARD_DECIMALS = 4
-
-
 SLICES, CALIBRATION, MARGINS = (
     paths.ACCURACY_PLOTS / name for name in ("slices.csv", "calibration.csv", "margins.csv")
 )
-
-
 PROMPT_SCORES, EDITORS = (  # only their headers until the study is complete
     paths.WINRATE_PLOTS / name for name in ("prompts.csv", "editors.csv")
 )
@@ -43,7 +37,7 @@ class Findings(NamedTuple):
     documents: dict[str, Document]
     gates: StoredGates
     measures: Measures
-    scope: Scope
+    coverage: Coverage
     excerpts: Excerpts
     appendix: Appendix
     base: BaseManifest
@@ -66,13 +60,13 @@ def founder_page(findings: Findings, *, n_looks: int | None = None, override: st
 
 def model_card(findings: Findings, *, n_looks: int | None = None, override: str | None = None) -> str:
     """The model card as Markdown; the options are those of `founder_page`."""
-    params, gates, scope, base = findings.params, findings.gates, findings.scope, findings.base
+    params, gates, coverage, base = findings.params, findings.gates, findings.coverage, findings.base
     metadata = card_metadata(
         model_name=MODEL_NAME,
         base_name=base.name,
         licence=base.licence,
         is_adapter=params.train.method != "full",
-        is_synthetic=scope.is_synthetic,
+        is_synthetic=coverage.is_synthetic,
         gates=gates,
     )
     return render_page(
@@ -82,7 +76,7 @@ def model_card(findings: Findings, *, n_looks: int | None = None, override: str 
         precision=CARD_DECIMALS,
         gates=gates,
         story=_story(findings, n_looks),
-        scope=scope,
+        coverage=coverage,
         base=base,
         override=override,
         pairs_name=params.data.pairs,
@@ -104,7 +98,7 @@ def read_findings() -> Findings:
         documents=documents,
         gates=gates,
         measures=measures,
-        scope=gather_scope(documents, measures, read_plan(params), synthetic_items=synthetic_items),
+        coverage=gather_coverage(documents, measures, params, synthetic_items=synthetic_items),
         excerpts=choose_excerpts(items, read_scores() if is_usable(gates.winrate) else {}),
         appendix=read_appendix(params, gates),
         base=read_record(paths.BASE_MODEL / MANIFEST, BaseManifest),
@@ -137,20 +131,6 @@ def read_appendix(params: Params, gates: StoredGates) -> Appendix:
         raise InputError(f"{folders}: a table cannot be read ({error}); run `dvc repro report`") from error
 
 
-def read_plan(params: Params) -> Plan:
-    """What `params.yaml` asks for, as plain values."""
-    return Plan(
-        n_train=params.size.n_train,
-        n_holdout=params.split.n_holdout,
-        min_questions=params.limits.capability.min_questions,
-        n_prompts=params.generate.n_prompts,
-        n_editors=len(params.study.editors),
-        n_checks=params.study.n_repeats + params.study.n_anchors,
-        minutes_per_view=params.study.plan.minutes_per_screen,
-        max_new_tokens=params.generate.max_new_tokens,
-    )
-
-
 def read_settings(params: Params) -> dict[str, str]:
     """What the policy was trained with."""
     settings = params.train.model_dump() | params.processes.model_dump()
@@ -162,7 +142,7 @@ def _story(findings: Findings, n_looks: int | None) -> Story:
         findings.gates,
         findings.measures,
         exact_limits(findings.params.limits),
-        findings.scope,
+        findings.coverage,
         study_reason=study_words(findings.documents),
         n_looks=n_looks,
     )

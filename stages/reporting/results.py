@@ -4,7 +4,8 @@ from fractions import Fraction
 
 from stages.decision.evidence import AccuracyEvidence, CapabilityEvidence, WinrateEvidence
 from stages.decision.findings import points
-from stages.decision.wording import as_written, count, in_hundred, percent_of, rounded
+from stages.decision.wording import count, in_hundred, percent_of, rounded
+from stages.files.json_text import as_written
 
 
 def winrate_result(measured: WinrateEvidence) -> str:

@@ -6,13 +6,23 @@ from typing import NamedTuple
 
 from stages.decision.wording import in_hundred
 from stages.reporting.interval_plot import Mark
-from stages.reporting.plot_tables import MeasuredShare
 
 WIDTH = 640.0  # SVG units, of a drawing of rows
 LABELS, COUNTS = 190.0, 90.0  # room for words left and right of the rows
 ROW, HEAD, FOOT = 22.0, 20.0, 26.0  # heights
 TOP = 18.0
 LABEL_LENGTH = 30
+
+
+class MeasuredShare(NamedTuple):
+    """A share with its range under a heading; `counted` is what it was counted over, in words."""
+
+    kind: str
+    name: str
+    value: float
+    low: float
+    high: float
+    counted: str
 
 
 class ShareRow(NamedTuple):

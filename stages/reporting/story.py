@@ -9,9 +9,9 @@ from stages.decision.findings import Limits
 from stages.decision.verdicts import GateName, StoredGates
 from stages.decision.wording import count, listed, say_day
 from stages.reporting.advice import advise, list_risks, list_untested
+from stages.reporting.coverage import Coverage, Measures
 from stages.reporting.outlook import look_ahead
 from stages.reporting.results import explain_accuracy, explain_capability, explain_winrate
-from stages.reporting.scope import Measures, Scope
 from stages.reporting.table import BADGES, TESTS, Badge, Row, write_rows
 
 
@@ -34,7 +34,7 @@ def tell_story(
     gates: StoredGates,
     measures: Measures,
     limits: Limits,
-    scope: Scope,
+    coverage: Coverage,
     *,
     study_reason: str,
     n_looks: int | None = None,
@@ -44,33 +44,33 @@ def tell_story(
     `n_looks` says how many versions the set-aside pairs have tested; None where nobody counted.
     """
     return Story(
-        banner=write_banner(scope),
+        banner=write_banner(coverage),
         warnings=gates.warnings,
-        answer=answer(gates, is_synthetic=scope.is_synthetic),
-        intro=introduce(scope),
+        answer=answer(gates, is_synthetic=coverage.is_synthetic),
+        intro=introduce(coverage),
         badge=BADGES[gates.overall.state],
         rows=write_rows(gates, measures, limits, study_reason=study_reason),
         meaning=write_meaning(gates, measures),
-        untested=list_untested(scope),
-        risks=list_risks(scope, n_looks=n_looks),
+        untested=list_untested(coverage),
+        risks=list_risks(coverage, n_looks=n_looks),
         next_step=advise(
             {name: verdict.state for name, verdict in gates.named().items()},
             gates.overall.state,
-            scope,
-            look_ahead(measures, limits, scope.period),
+            coverage,
+            look_ahead(measures, limits, coverage.period),
         ),
     )
 
 
-def write_banner(scope: Scope) -> list[str]:
+def write_banner(coverage: Coverage) -> list[str]:
     """Lines that stand over everything else where data are made up or only a part was used."""
     lines = []
-    if scope.is_synthetic:
+    if coverage.is_synthetic:
         lines.append("REHEARSAL on made-up data. Decide nothing from this page.")
     parts = [
-        (scope.n_trained, scope.n_train, "learned from {} of {} pairs"),
-        (scope.n_holdout_scored, scope.n_holdout, "was tested on {} of {} set-aside pairs"),
-        (scope.n_questions, scope.min_questions, "answered {} of {} general questions"),
+        (coverage.n_trained, coverage.n_train, "learned from {} of {} pairs"),
+        (coverage.n_holdout_scored, coverage.n_holdout, "was tested on {} of {} set-aside pairs"),
+        (coverage.n_questions, coverage.min_questions, "answered {} of {} general questions"),
     ]
     short = [text.format(count(some), count(whole)) for some, whole, text in parts if some < whole]
     if short:
@@ -78,11 +78,11 @@ def write_banner(scope: Scope) -> list[str]:
     return lines
 
 
-def introduce(scope: Scope) -> str:
+def introduce(coverage: Coverage) -> str:
     """What the new model is, and when the pairs that it learned from were reviewed."""
     when = ""
-    if scope.period:
-        first, last = say_day(scope.period.reviewed_from), say_day(scope.period.reviewed_to)
+    if coverage.period:
+        first, last = say_day(coverage.period.reviewed_from), say_day(coverage.period.reviewed_to)
         when = f" on {first}" if first == last else f" from {first} to {last}"
     return (
         "The new model is the starting model, after it learned from pairs of texts that our editors "

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 from stages.decision.findings import Limits, State, points
 from stages.decision.verdicts import GateName, StoredGates, StoredVerdict
-from stages.decision.wording import as_written, in_hundred, sentence
+from stages.decision.wording import in_hundred, sentence
+from stages.files.json_text import as_written
+from stages.reporting.coverage import Measures
 from stages.reporting.interval_plot import IntervalPlot, plot_drop, plot_share
 from stages.reporting.results import (
     accuracy_result,
@@ -13,7 +15,6 @@ from stages.reporting.results import (
     share_range,
     winrate_result,
 )
-from stages.reporting.scope import Measures
 
 TESTS: dict[GateName, str] = {
     "winrate": "Blind test",
@@ -61,6 +62,13 @@ class Row(NamedTuple):
     plot: IntervalPlot | None
 
 
+class Described(NamedTuple):
+    """A measured number in words, and its likely range."""
+
+    result: str
+    between: str
+
+
 class ReasonParts(NamedTuple):
     """Reasons in our words and in quoted ones."""
 
@@ -75,8 +83,7 @@ def write_rows(gates: StoredGates, measures: Measures, limits: Limits, *, study_
         "accuracy": f"Agrees on more than {in_hundred(limits.accuracy.min_share)} pairs in 100",
         "capability": f"At most {points(limits.capability.max_drop)} lower",
     }
-    results = write_results(measures)
-    ranges = write_ranges(measures)
+    measured = describe_measures(measures)
     verdicts = gates.named()
     return [
         Row(
@@ -84,8 +91,8 @@ def write_rows(gates: StoredGates, measures: Measures, limits: Limits, *, study_
             test=test,
             question=QUESTIONS[name],
             target=targets[name],
-            result=sentence(results.get(name, NOT_MEASURED)),
-            between=sentence(ranges.get(name, "")),
+            result=sentence(measured[name].result if name in measured else NOT_MEASURED),
+            between=sentence(measured[name].between if name in measured else ""),
             badge=BADGES[verdicts[name].state],
             said=said,
             quoted=quoted,
@@ -119,25 +126,13 @@ def draw(name: GateName, verdict: StoredVerdict, limits: Limits) -> IntervalPlot
     return plot_share(verdict.value, verdict.low, verdict.high, target=target, alt=alt)
 
 
-def write_results(measures: Measures) -> dict[GateName, str]:
-    """The result of every measured gate."""
-    results: dict[GateName, str] = {}
-    if measures.winrate:
-        results["winrate"] = winrate_result(measures.winrate)
-    if measures.accuracy:
-        results["accuracy"] = accuracy_result(measures.accuracy)
-    if measures.capability:
-        results["capability"] = capability_result(measures.capability)
-    return results
-
-
-def write_ranges(measures: Measures) -> dict[GateName, str]:
-    """The likely range of every measured gate."""
-    ranges: dict[GateName, str] = {}
-    if measures.winrate:
-        ranges["winrate"] = share_range(measures.winrate.low, measures.winrate.high)
-    if measures.accuracy:
-        ranges["accuracy"] = share_range(measures.accuracy.low, measures.accuracy.high)
-    if measures.capability:
-        ranges["capability"] = drop_range(measures.capability.low, measures.capability.high)
-    return ranges
+def describe_measures(measures: Measures) -> dict[GateName, Described]:
+    """Result and likely range of every measured gate."""
+    told: dict[GateName, Described] = {}
+    if one := measures.winrate:
+        told["winrate"] = Described(winrate_result(one), share_range(one.low, one.high))
+    if two := measures.accuracy:
+        told["accuracy"] = Described(accuracy_result(two), share_range(two.low, two.high))
+    if three := measures.capability:
+        told["capability"] = Described(capability_result(three), drop_range(three.low, three.high))
+    return told

@@ -15,7 +15,7 @@ def head_revision() -> str:
 
 def has_revision(rev: str) -> bool:
     """Is this commit in the repository around the current folder, where there is one?"""
-    return _run("cat-file", "-e", f"{rev}^{{commit}}") is not None
+    return _ask("cat-file", "-e", f"{rev}^{{commit}}") is not None
 
 
 def uncommitted_files(watched: tuple[str, ...]) -> list[str]:
@@ -25,29 +25,49 @@ def uncommitted_files(watched: tuple[str, ...]) -> list[str]:
     return [path for state, path in changed if state != "??" or path.startswith(watched)]
 
 
+def changed_files(folder: Path) -> list[str] | None:
+    """Tracked files below `folder` that differ from HEAD; None without a repository or a commit."""
+    return _lines("diff", "--name-only", "-z", "HEAD", "--", str(folder))
+
+
+def tracked_files() -> list[str] | None:
+    """Paths of all tracked files, from the current folder; None without a repository."""
+    return _lines("ls-files", "-z")
+
+
+def would_be_tracked(path: Path) -> bool:
+    """Would `git add` take this path? The folder that holds it, or one above, must exist."""
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    is_inside = _ask("rev-parse", "--is-inside-work-tree", folder=folder) is not None
+    return is_inside and _ask("check-ignore", "-q", str(path.absolute()), folder=folder) is None
+
+
 def file_at(rev: str, path: str) -> bytes | None:
     """The bytes of a file at a commit, or None where it had none of that name."""
-    if _run("cat-file", "-e", f"{rev}:{path}") is None:
+    if _ask("cat-file", "-e", f"{rev}:{path}") is None:
         return None
-    return _run("cat-file", "blob", f"{rev}:{path}")  # None for a folder
+    return _ask("cat-file", "blob", f"{rev}:{path}")  # None for a folder
 
 
 def files_under(rev: str, folder: str) -> list[str]:
     """Paths of all files below `folder` at a commit."""
-    listed = _run("ls-tree", "-r", "-z", "--full-tree", "--name-only", rev, "--", f"{folder}/") or b""
-    return [name for name in listed.decode().split("\0") if name]
+    return _lines("ls-tree", "-r", "-z", "--full-tree", "--name-only", rev, "--", f"{folder}/") or []
+
+
+def commits_of(path: Path) -> list[str] | None:
+    """The commits that changed `path`, the newest first; None without a repository or a commit."""
+    return _lines("log", "-z", "--format=%H", "--", str(path))
 
 
 def commit_that_added(path: str) -> str | None:
     """The first commit that had `path`, or None where none has."""
-    log = _run("log", "--diff-filter=A", "--format=%H", "--", path) or b""
-    commits = log.decode().split()
+    commits = _lines("log", "--diff-filter=A", "-z", "--format=%H", "--", path)
     return commits[-1] if commits else None
 
 
 def tag_commit_and_message(tag: str) -> tuple[str, str] | None:
     """What an annotated tag points to and says; None where there is no such tag, or a plain one."""
-    if (_run("cat-file", "-t", f"refs/tags/{tag}") or b"").strip() != b"tag":
+    if (_ask("cat-file", "-t", f"refs/tags/{tag}") or b"").strip() != b"tag":
         return None
     commit = git("rev-parse", f"refs/tags/{tag}^{{commit}}").strip()
     return commit, git("for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
@@ -57,26 +77,6 @@ def tagger() -> tuple[str, str]:
     """Name and e-mail that git would sign a tag with; InputError where it knows none."""
     name, _, rest = git("var", "GIT_COMMITTER_IDENT").partition(" <")
     return name, rest.partition(">")[0]
-
-
-def git(*arguments: str) -> str:
-    """What git prints; InputError with its own words where it fails."""
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
-    except FileNotFoundError as error:
-        raise InputError("git: is not installed; install git") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise InputError(f"git {arguments[0]} in {Path.cwd()}: {said[-1] if said else 'failed'}")
-    return done.stdout.decode()
-
-
-def _run(*arguments: str) -> bytes | None:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
-    except FileNotFoundError:
-        return None
-    return None if done.returncode else done.stdout
 
 
 class Version(NamedTuple):
@@ -90,9 +90,10 @@ class Version(NamedTuple):
 def list_versions(root: Path, revs: Sequence[str], files: Sequence[str]) -> list[Version]:
     """Which content each of `files` (from the top of the git repository `root`) has in each commit."""
     wanted = [(rev, path) for rev in revs for path in files]
-    lines = _git(root, "--batch-check", "".join(f"{rev}:{path}\n" for rev, path in wanted)).splitlines()
+    names = "".join(f"{rev}:{path}\n" for rev, path in wanted)
     found = []
-    for (rev, path), line in zip(wanted, lines, strict=True):
+    answers = _call("cat-file", "--batch-check", folder=root, typed=names).splitlines()
+    for (rev, path), line in zip(wanted, answers, strict=True):
         words = line.split()
         if len(words) == 3 and words[1] == b"blob":
             found.append(Version(rev, path, words[0].decode()))
@@ -101,7 +102,7 @@ def list_versions(root: Path, revs: Sequence[str], files: Sequence[str]) -> list
 
 def read_blobs(root: Path, blobs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Each id with its content, in the given order."""
-    stream = _git(root, "--batch", "".join(f"{blob}\n" for blob in blobs))
+    stream = _call("cat-file", "--batch", folder=root, typed="".join(f"{blob}\n" for blob in blobs))
     place = 0
     for blob in blobs:
         start = stream.index(b"\n", place) + 1
@@ -110,10 +111,34 @@ def read_blobs(root: Path, blobs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         place = start + size + 1
 
 
-def _git(root: Path, how: str, lines: str) -> bytes:
-    done = subprocess.run(
-        ["git", "-C", str(root), "cat-file", how], input=lines.encode(), capture_output=True, check=False
-    )
+def git(*arguments: str) -> str:
+    """What git prints; InputError with its own words where it fails."""
+    return _call(*arguments).decode()
+
+
+def _lines(*arguments: str) -> list[str] | None:
+    """The names that git prints with a zero byte after each; None where it fails."""
+    printed = _ask(*arguments)
+    return None if printed is None else [name for name in printed.decode().split("\0") if name]
+
+
+def _ask(*arguments: str, folder: Path | None = None) -> bytes | None:
+    """What git prints, or None where it fails or is not installed."""
+    try:
+        return _call(*arguments, folder=folder)
+    except InputError:
+        return None
+
+
+def _call(*arguments: str, folder: Path | None = None, typed: str = "") -> bytes:
+    where = folder or Path.cwd()
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=where, input=typed.encode(), capture_output=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise InputError("git: is not installed; install git") from error
     if done.returncode:
-        raise InputError(f"compare: git cannot read {root}: {done.stderr.decode(errors='replace').strip()}")
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise InputError(f"git {arguments[0]} in {where}: {said[-1] if said else 'failed'}")
     return done.stdout

@@ -5,7 +5,6 @@ reported together. DVC tracks the values themselves, by section or key by key.
 """
 
 import re
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -348,11 +347,6 @@ def refuse_moving_revision(revision: str) -> None:
     """A branch or tag can move, so only a full commit hash names one model or data set."""
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
         raise ValueError(f"revision must be the 40 hex digits of a commit, came {revision!r}")
-
-
-def exact(share: float) -> Fraction:
-    """The decimal a person wrote, as a fraction: 0.68 is 17/25, not its nearest binary number."""
-    return Fraction(repr(share))
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:

@@ -17,11 +17,9 @@ from stages.sample.text import (
     DIMENSIONS,
     Levels,
     Plan,
-    pick,
-    whole,
     write_paragraph,
 )
-from stages.sample.world import Application, invent_applications
+from stages.sample.world import Application, invent_applications, pick, whole
 
 N_PAIRS = 2500
 N_APPLICATIONS = 420

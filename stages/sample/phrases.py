@@ -18,7 +18,6 @@ VERBS = {
     "run": Verb("run", "ran", "run", "operationalise", "operationalised", "operationalised"),
     "teach": Verb("teach", "taught", "taught", "upskill", "upskilled", "upskilled"),
     "ask": Verb("ask", "asked", "asked", "consult", "consulted", "consulted"),
-    "use": Verb("use", "used", "used", "utilise", "utilised", "utilised"),
     "buy": Verb("buy", "bought", "bought", "procure", "procured", "procured"),
     "start": Verb("start", "started", "started", "commence", "commenced", "commenced"),
     "share": Verb("share", "shared", "shared", "disseminate", "disseminated", "disseminated"),

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 from stages.files.hashing import uniform
 from stages.sample import phrases
 from stages.sample.sections import SECTIONS, Clause
-from stages.sample.world import Application
+from stages.sample.world import Application, pick, whole
 
 DIMENSIONS = (
     "specific_numbers",  # exact figures, days and places in what was or will be done
@@ -45,16 +45,6 @@ NAME_IN_BRACES = re.compile(r"{(\w+)}")
 SENTENCE_START = re.compile(r"(?<=[.?!] )t(?=he )")
 SMALL_NUMBER = re.compile(r"([1-9]\d?)(?=\s)")
 CARRIED_ANYWHERE = ("named_outcome", "fits_the_funder", "budget_adds_up", "agrees_with_the_brief")
-
-
-def pick(items: Sequence[Item], *name: str) -> Item:
-    """The item that `name` draws."""
-    return items[int(uniform("sample", *name) * len(items))]
-
-
-def whole(low: int, high: int, *name: str) -> int:
-    """A whole number from `low` to `high` that `name` draws."""
-    return low + int(uniform("sample", *name) * (high - low + 1))
 
 
 def write_paragraph(application: Application, plan: Plan, levels: Levels, n_words: int, *, name: str) -> str:

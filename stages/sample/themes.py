@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Theme(NamedTuple):
-    """One kind of project. Every phrase fits the sentences of `sample_sections`.
+    """One kind of project. Every phrase fits the sentences of `sections.py`.
 
     `sessions`, `people`, `kit`, `records` are plural nouns; `gap` follows "who"; `skill` follows
     "will"; `feeling` follows "feel"; `worry` and `answer` are clauses; `unit` is what one pays for.

@@ -1,11 +1,23 @@
 """The invented applicants: who asks whom for what, with all figures of the brief."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from stages.files.hashing import uniform
 from stages.sample import phrases
 from stages.sample.themes import THEMES, Theme
+
+Item = TypeVar("Item")
+
+
+def pick(items: Sequence[Item], *name: str) -> Item:
+    """The item that `name` draws."""
+    return items[int(uniform("sample", *name) * len(items))]
+
+
+def whole(low: int, high: int, *name: str) -> int:
+    """A whole number from `low` to `high` that `name` draws."""
+    return low + int(uniform("sample", *name) * (high - low + 1))
 
 
 class Application(NamedTuple):
@@ -71,13 +83,13 @@ def invent_applications(n: int) -> list[Application]:
 
 
 def _invent(application_id: str, place: str) -> Application:
-    def one(items: Sequence[str], what: str) -> str:
-        return items[int(uniform("sample", application_id, what) * len(items))]
+    def one(items: Sequence[Item], what: str) -> Item:
+        return pick(items, application_id, what)
 
     def number(low: int, high: int, what: str) -> int:
-        return low + int(uniform("sample", application_id, what) * (high - low + 1))
+        return whole(low, high, application_id, what)
 
-    theme = THEMES[number(0, len(THEMES) - 1, "theme")]
+    theme = one(THEMES, "theme")
     funder = one(sorted(phrases.FUNDERS), "funder")
     first = one(phrases.FIRST_NAMES, "first")
     return Application(

@@ -86,7 +86,7 @@ class Machine(NamedTuple):
     bytes_per_second: float
 
 
-class Need(NamedTuple):
+class StageEstimate(NamedTuple):
     """What one stage takes on one device."""
 
     stage: str
@@ -94,29 +94,29 @@ class Need(NamedTuple):
     seconds: float
 
 
-def stage_needs(plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machine) -> list[Need]:
+def estimate_stages(plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machine) -> list[StageEstimate]:
     """Every stage that runs a model, in the pipeline's order; base and policy count as one each."""
     rate = machine.flops_per_second * EFFICIENCY[plan.device]
     return [
-        Need(
+        StageEstimate(
             "reference", scoring_bytes(plan, shape, lengths), _n_scored(plan) * _pair(shape, lengths) / rate
         ),
-        Need(
+        StageEstimate(
             "train",
             training_bytes(plan, shape, lengths),
             training_flops(plan, shape, lengths) / rate / plan.n_processes,
         ),
-        Need(
+        StageEstimate(
             "holdout",
             scoring_bytes(plan, shape, lengths),
             (plan.n_selection + plan.n_holdout) * _pair(shape, lengths) / rate,
         ),
-        Need(
+        StageEstimate(
             "generate",
             generation_bytes(plan, shape, lengths),
             2 * _generation_seconds(plan, shape, lengths, machine),
         ),
-        Need("mmlu", mmlu_bytes(plan, shape), 2 * mmlu_flops(plan, shape) / rate),
+        StageEstimate("mmlu", mmlu_bytes(plan, shape), 2 * mmlu_flops(plan, shape) / rate),
     ]
 
 

@@ -12,8 +12,6 @@ from stages.sizing.estimates import Lengths
 # The sample corpus has 4.13 with the built-in model's tokenizer. Larger vocabularies merge more, so that this
 # errs on the side of too many tokens.
 CHARACTERS_PER_TOKEN = 4.1
-
-
 TEMPLATE_TOKENS = 30  # role tags, a system prompt and ends of turns, once a row
 
 

@@ -1,9 +1,9 @@
 """What will not fit, and which parameter to change so that it does."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from stages.sizing.estimates import Lengths, Machine, Need, Plan, stage_needs
+from stages.sizing.estimates import Lengths, Machine, Plan, StageEstimate, estimate_stages
 from stages.sizing.shape import ModelShape
 
 HEADROOM = 0.92  # of the memory: allocators leave gaps, and lengths are estimated
@@ -25,24 +25,26 @@ class Change(NamedTuple):
     words: str
 
 
-def judge_needs(plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machine) -> list[Finding]:
+def find_misfits(plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machine) -> list[Finding]:
     """A finding for each stage whose peak is above the memory there is."""
     limit = HEADROOM * machine.memory_bytes
     return [
         Finding(
-            need.stage,
-            f"takes about {need.memory_bytes / GIB:.1f} GiB, {machine.memory_bytes / GIB:.1f} GiB are there",
-            way_out(need, plan, shape, lengths, machine),
+            one.stage,
+            f"takes about {one.memory_bytes / GIB:.1f} GiB, {machine.memory_bytes / GIB:.1f} GiB are there",
+            way_out(one, plan, shape, lengths, machine),
         )
-        for need in stage_needs(plan, shape, lengths, machine)
-        if need.memory_bytes > limit
+        for one in estimate_stages(plan, shape, lengths, machine)
+        if one.memory_bytes > limit
     ]
 
 
-def way_out(need: Need, plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machine) -> str:
+def way_out(misfit: StageEstimate, plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machine) -> str:
     """The first change, the cheapest first, with which the stage fits."""
-    for change in changes(need.stage, plan):
-        changed = {one.stage: one for one in stage_needs(change.plan, shape, lengths, machine)}[need.stage]
+    for change in changes(misfit.stage, plan):
+        changed = next(
+            one for one in estimate_stages(change.plan, shape, lengths, machine) if one.stage == misfit.stage
+        )
         if changed.memory_bytes <= HEADROOM * machine.memory_bytes:
             return f"set {change.words} (about {changed.memory_bytes / GIB:.1f} GiB)"
     return "no setting of this model fits; choose a smaller model, or more or larger devices"
@@ -107,8 +109,3 @@ def disk_bytes(plan: Plan, shape: ModelShape, *, is_downloaded: bool) -> float:
     trained = shape.n_weights if plan.method == "full" else shape.n_lora(plan.lora_rank)
     policy = (stored if plan.method == "full" else 4) * trained
     return base + policy + 3 * 12 * trained
-
-
-def total_seconds(needs: Sequence[Need]) -> float:
-    """Of all stages one after the other."""
-    return sum(need.seconds for need in needs)

@@ -3,7 +3,6 @@ from fractions import Fraction
 import pytest
 
 from stages.decision.wording import (
-    as_written,
     count,
     in_hundred,
     in_words,
@@ -42,11 +41,6 @@ def test_a_number_beside_a_line_is_told_apart_from_it():
     assert in_hundred(Fraction("0.67"), apart_from=line) == "67"
     assert in_hundred(line, apart_from=line) == "68"
     assert in_hundred(line + Fraction(1, 10**12), apart_from=line) == "68"  # gives up after six decimals
-
-
-def test_a_decimal_is_taken_as_written():
-    assert as_written(0.68) == Fraction(17, 25)
-    assert as_written(1e-05) == Fraction(1, 100000)
 
 
 def test_words():

@@ -7,6 +7,7 @@ from statsmodels.stats.proportion import proportion_confint
 from stages.data.pair_index import UNKNOWN, day_number
 from stages.decision.evidence import ReviewPeriod
 from stages.decision.wording import say_day
+from stages.reporting.coverage import Measures
 from stages.reporting.outlook import (
     Outlook,
     look_ahead,
@@ -16,7 +17,6 @@ from stages.reporting.outlook import (
     tasks_to_settle,
     weeks_at_pace,
 )
-from stages.reporting.scope import Measures
 from tests.support.decision_factory import LIMITS, make_accuracy, make_winrate
 
 PERIOD = ReviewPeriod(n_day_known=700, reviewed_from=date(2025, 1, 1), reviewed_to=date(2025, 1, 28))

@@ -6,8 +6,8 @@ import pytest
 
 from stages.decision.judge import judge_accuracy, judge_capability, judge_winrate, summarize_gates, unmeasured
 from stages.decision.verdicts import parse_gates
+from stages.reporting.coverage import Coverage, Measures
 from stages.reporting.excerpts import N_EXCERPTS, choose_excerpts, parse_scores
-from stages.reporting.scope import Measures, Scope
 from stages.reporting.story import BADGES, Story, tell_story
 from stages.study.items import BlindItem
 from tests.support.decision_factory import (
@@ -20,7 +20,7 @@ from tests.support.decision_factory import (
 )
 from tests.support.reading import reading_grade
 
-SCOPE = Scope(
+COVERAGE = Coverage(
     n_trained=2000,
     n_train=2000,
     n_holdout_scored=300,
@@ -39,7 +39,9 @@ SCOPE = Scope(
 )
 
 
-def tell(accuracy=None, winrate=None, capability=None, *, scope=SCOPE, facts=None, study_reason="") -> Story:
+def tell(
+    accuracy=None, winrate=None, capability=None, *, coverage=COVERAGE, facts=None, study_reason=""
+) -> Story:
     facts = facts or make_facts()
     gates = summarize_gates(
         accuracy=judge_accuracy(accuracy, facts, limits=LIMITS.accuracy),
@@ -47,7 +49,7 @@ def tell(accuracy=None, winrate=None, capability=None, *, scope=SCOPE, facts=Non
         capability=judge_capability(capability, facts, limits=LIMITS.capability),
     )
     measures = Measures(accuracy, winrate, capability)
-    return tell_story(parse_gates({"gate": gates}), measures, LIMITS, scope, study_reason=study_reason)
+    return tell_story(parse_gates({"gate": gates}), measures, LIMITS, coverage, study_reason=study_reason)
 
 
 def whole_story(**changed) -> Story:
@@ -125,7 +127,7 @@ def test_made_up_data_and_small_runs_are_said_first():
     assert STORIES["pass"].banner == []
     story = whole_story(
         accuracy=make_accuracy(45, 60),
-        scope=SCOPE._replace(is_synthetic=True, n_trained=48, n_holdout_scored=60),
+        coverage=COVERAGE._replace(is_synthetic=True, n_trained=48, n_holdout_scored=60),
         facts=make_facts(is_synthetic=True),
     )
     assert story.banner == [
@@ -136,7 +138,9 @@ def test_made_up_data_and_small_runs_are_said_first():
 
 
 def test_an_invalid_gate_outranks_the_rehearsal_in_the_answer():
-    story = whole_story(accuracy=make_accuracy(split_sha256="6"), scope=SCOPE._replace(is_synthetic=True))
+    story = whole_story(
+        accuracy=make_accuracy(split_sha256="6"), coverage=COVERAGE._replace(is_synthetic=True)
+    )
     assert story.answer.startswith("No answer")
 
 
@@ -203,7 +207,7 @@ def test_the_studys_own_words_stand_apart():
     verdict = unmeasured("pending", "0 of the 150 ballots are in.", reason)
     gates = summarize_gates(accuracy=verdict, winrate=verdict, capability=verdict)
     story = tell_story(
-        parse_gates({"gate": gates}), Measures(None, None, None), LIMITS, SCOPE, study_reason=reason
+        parse_gates({"gate": gates}), Measures(None, None, None), LIMITS, COVERAGE, study_reason=reason
     )
     assert [row.quoted for row in story.rows] == [reason, "", ""]
     assert story.rows[0].said == "0 of the 150 ballots are in."

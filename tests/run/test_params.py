@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from stages.errors import ParamsError
-from stages.run.params import MOVED, Params, exact, load_params, parse_params
+from stages.run.params import MOVED, Params, load_params, parse_params
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -144,8 +143,3 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, rule: s
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="no such file"):
         load_params(tmp_path / "params.yaml")
-
-
-def test_a_share_is_the_decimal_that_was_written() -> None:
-    assert exact(0.68) == Fraction(17, 25)
-    assert exact(0.02) == Fraction(1, 50)

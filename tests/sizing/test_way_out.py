@@ -12,14 +12,14 @@ from stages.sizing.estimates import (
     Lengths,
     Machine,
     Plan,
+    estimate_stages,
     scoring_bytes,
-    stage_needs,
     training_bytes,
     weight_bytes,
 )
 from stages.sizing.lengths import PairCharacters, estimate_lengths
 from stages.sizing.shape import KNOWN_MODELS, ModelShape, shape_from_config
-from stages.sizing.way_out import GIB, disk_bytes, judge_needs
+from stages.sizing.way_out import GIB, disk_bytes, find_misfits
 
 SMOLLM = ModelShape(30, 576, 1536, 576, 192, 49152, is_tied=True, has_lean_gate=True)
 QWEN_7B = KNOWN_MODELS["Qwen/Qwen2.5-7B-Instruct"]
@@ -105,9 +105,9 @@ def test_the_tiles_of_the_head_are_those_of_the_code() -> None:
 
 
 def test_times_are_within_a_factor_of_two_of_measured_runs() -> None:
-    needs = {need.stage: need for need in stage_needs(plan(), SMOLLM, SAMPLE, TWO_CORES)}
-    assert 0.5 < needs["reference"].seconds / (88 * 0.63) < 2
-    assert 0.5 < needs["train"].seconds / (32 / 0.65) < 2
+    estimates = {one.stage: one for one in estimate_stages(plan(), SMOLLM, SAMPLE, TWO_CORES)}
+    assert 0.5 < estimates["reference"].seconds / (88 * 0.63) < 2
+    assert 0.5 < estimates["train"].seconds / (32 / 0.65) < 2
 
 
 def test_nf4_keeps_the_embeddings_in_their_dtype() -> None:
@@ -143,32 +143,32 @@ def test_sharding_and_checkpointing_take_less() -> None:
 
 
 def test_what_fits_has_no_finding() -> None:
-    assert judge_needs(plan(), SMOLLM, SAMPLE, TWO_CORES) == []
+    assert find_misfits(plan(), SMOLLM, SAMPLE, TWO_CORES) == []
 
 
 def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
     small = TWO_CORES._replace(memory_bytes=3 * GIB)
-    (finding,) = judge_needs(plan(train_batch=8, score_batch=1), SMOLLM, SAMPLE, small)
+    (finding,) = find_misfits(plan(train_batch=8, score_batch=1), SMOLLM, SAMPLE, small)
     assert finding.place == "train"
     assert "set train.per_device_train_batch_size 2 and train.gradient_accumulation_steps" in finding.way_out
 
 
 def test_a_card_too_small_for_the_weights_is_told_to_quantise() -> None:
     card = Machine(12 * GIB, 1e14, 5e11)
-    findings = judge_needs(on_gpu(checkpointing=True), QWEN_7B, SAMPLE, card)
+    findings = find_misfits(on_gpu(checkpointing=True), QWEN_7B, SAMPLE, card)
     assert {finding.place for finding in findings} == {"reference", "train", "holdout", "generate", "mmlu"}
     assert all("runtime.quantization nf4" in finding.way_out for finding in findings)
 
 
 def test_full_fine_tuning_on_one_card_is_told_to_shard_or_give_up() -> None:
-    (finding,) = judge_needs(
+    (finding,) = find_misfits(
         on_gpu(method="full", checkpointing=True, score_batch=2),
         QWEN_7B,
         SAMPLE,
         Machine(79 * GIB, 5e14, 2e12),
     )
     assert "fsdp2.yaml on 2 such devices" in finding.way_out
-    tiny = judge_needs(
+    tiny = find_misfits(
         plan(train_batch=1, score_batch=1), QWEN_7B, SAMPLE, TWO_CORES._replace(memory_bytes=GIB)
     )
     assert "choose a smaller model" in tiny[0].way_out

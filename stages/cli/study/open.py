@@ -1,13 +1,13 @@
 """`bluepencil study open`: refuse what cannot be judged, then draw lots under a fresh secret."""
 
 import secrets
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from stages.errors import StudyError
 from stages.files.hashing import sha256_hex
 from stages.files.io import read_jsonl
+from stages.repository.git import would_be_tracked
 from stages.run import paths
 from stages.run.params import load_params
 from stages.run.progress import say
@@ -107,22 +107,10 @@ def refuse_void(items: Sequence[BlindItem], *, max_void_prompts: int) -> None:
 
 def refuse_secret_in_git(secret_path: Path) -> None:
     """StudyError where git would take the secret along with the next commit."""
-    folder = next(
-        parent for parent in [secret_path.absolute(), *secret_path.absolute().parents] if parent.is_dir()
-    )
-    try:
-        inside = _git(folder, "rev-parse", "--is-inside-work-tree")
-        ignored = _git(folder, "check-ignore", "-q", str(secret_path.absolute() / "secret"))
-    except FileNotFoundError:
-        return  # no git, so nothing can be committed
-    if inside == 0 and ignored != 0:
+    if would_be_tracked(secret_path / "secret"):
         raise StudyError(
             f"study.secret_path {secret_path}: git would track it; add it to .gitignore or name another"
         )
-
-
-def _git(folder: Path, *arguments: str) -> int:
-    return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False).returncode
 
 
 def _say_next(opening: Opening, secret: Path) -> None:

@@ -1,11 +1,11 @@
 """`bluepencil study status` and `collect`: who is missing, what is wrong, what comes next."""
 
-import subprocess
 from pathlib import Path
 
 from stages.errors import StudyError
 from stages.files.hashing import sha256_hex
 from stages.files.io import replacing, write_json
+from stages.repository.git import tracked_files
 from stages.run.progress import say
 from stages.study.ballots import Ballot, BrokenBallotError, read_ballot
 from stages.study.check import Study, StudyFiles, check_study
@@ -65,12 +65,8 @@ def next_step(files: StudyFiles, study: Study, untracked: list[str]) -> str:
 def untracked_files(study_id: str) -> list[str]:
     """Files of the study that git does not track; none where there is no git repository."""
     found = [*sorted(study_folder(study_id).glob("*")), *ballot_files(study_id)]
-    try:
-        listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True, text=True).stdout
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        return []
-    tracked = set(listed.split("\0"))
-    return [str(path) for path in found if str(path) not in tracked]
+    tracked = tracked_files()
+    return [] if tracked is None else [str(path) for path in found if str(path) not in {*tracked}]
 
 
 def collect_ballot(path: Path, *, receipt: str) -> None:

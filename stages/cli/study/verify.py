@@ -1,17 +1,19 @@
 """`bluepencil study verify`: does every file of a study fit its seal, its receipts and git?"""
 
-import subprocess
 from pathlib import Path
 from typing import Literal
 
 from stages.cli.study.reveal import derive_key
 from stages.errors import StudyError
+from stages.repository.git import changed_files, commits_of
 from stages.run import paths
 from stages.run.params import Params, load_params
 from stages.study.check import Study, StudyFiles, check_study
 from stages.study.folder import COMMITMENT, current_study_id, read_study, refuse_no_id, study_folder
 from stages.study.opening import secret_file
 from stages.study.summary import summarise_study
+
+N_COMMIT_DIGITS = 7
 
 
 def verify(study_id: str) -> None:
@@ -55,20 +57,12 @@ def secret_problems(params: Params, files: StudyFiles, study: Study) -> list[str
 def git_problems(study_id: str) -> list[str]:
     """Files that differ from what git has, and a commitment that was committed more than once."""
     folder = study_folder(study_id)
-    try:
-        changed = _git("diff", "--name-only", "HEAD", "--", str(folder))
-        commits = _git("log", "--format=%h", "--", str(folder / COMMITMENT))
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        return []  # no git repository here, or nothing committed yet
-    problems = [f"{path}: differs from the version in git" for path in changed]
+    problems = [f"{path}: differs from the version in git" for path in changed_files(folder) or []]
+    commits = commits_of(folder / COMMITMENT) or []
     if len(commits) > 1:
-        problems.append(f"{folder / COMMITMENT}: was changed in git after its first commit {commits[-1]}")
+        first = commits[-1][:N_COMMIT_DIGITS]
+        problems.append(f"{folder / COMMITMENT}: was changed in git after its first commit {first}")
     return problems
-
-
-def _git(*arguments: str) -> list[str]:
-    done = subprocess.run(["git", *arguments], capture_output=True, check=True, text=True)
-    return done.stdout.splitlines()
 
 
 def report_lines(files: StudyFiles, study: Study) -> list[str]:

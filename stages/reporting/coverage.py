@@ -1,7 +1,7 @@
 """What was measured, on how much of what there is: the numbers that the page and the card tell."""
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from stages.decision.evidence import (
     AccuracyEvidence,
@@ -16,6 +16,7 @@ from stages.decision.evidence import (
     parse_evidence,
     parse_winrate,
 )
+from stages.run.params import Params
 
 
 class Measures(NamedTuple):
@@ -26,7 +27,7 @@ class Measures(NamedTuple):
     capability: CapabilityEvidence | None
 
 
-class Scope(NamedTuple):
+class Coverage(NamedTuple):
     """How much was done, of how much there is; and whether any of it is made up."""
 
     n_trained: int
@@ -46,19 +47,6 @@ class Scope(NamedTuple):
     period: ReviewPeriod | None  # None where no pair tells its day
 
 
-class Plan(NamedTuple):
-    """What `params.yaml` asks for."""
-
-    n_train: int | Literal["all"]
-    n_holdout: int
-    min_questions: int
-    n_prompts: int
-    n_editors: int
-    n_checks: int
-    minutes_per_view: float
-    max_new_tokens: int
-
-
 def gather_measures(documents: Mapping[str, Document]) -> Measures:
     """The numbers that can be believed; a broken or missing file gives none."""
     accuracy = parse_evidence(documents["accuracy"], "holdout", AccuracyEvidence)
@@ -71,14 +59,15 @@ def gather_measures(documents: Mapping[str, Document]) -> Measures:
     )
 
 
-def gather_scope(
-    documents: Mapping[str, Document], measures: Measures, plan: Plan, *, synthetic_items: Iterable[bool]
-) -> Scope:
+def gather_coverage(
+    documents: Mapping[str, Document], measures: Measures, params: Params, *, synthetic_items: Iterable[bool]
+) -> Coverage:
     """How much of the data was used; made up is what any file calls so."""
     data = parse_evidence(documents["validate"], "validate", DataEvidence)
     split = parse_evidence(documents["split"], "split", SplitEvidence)
     winrate = parse_winrate(documents["winrate"])
     n_train = split.n_train if isinstance(split, SplitEvidence) else 0
+    wanted, study, n_prompts = params.size.n_train, params.study, params.generate.n_prompts
     is_synthetic = (
         any(synthetic_items)
         or (isinstance(data, DataEvidence) and data.is_synthetic)
@@ -86,19 +75,19 @@ def gather_scope(
         or (isinstance(winrate, WinrateStatus) and winrate.n_synthetic > 0)
         or (measures.accuracy is not None and measures.accuracy.n_synthetic > 0)
     )
-    return Scope(
-        n_trained=n_train if plan.n_train == "all" else min(plan.n_train, n_train),
+    return Coverage(
+        n_trained=n_train if wanted == "all" else min(wanted, n_train),
         n_train=n_train,
         n_holdout_scored=measures.accuracy.n if measures.accuracy else 0,
-        n_holdout=plan.n_holdout,
+        n_holdout=params.split.n_holdout,
         n_questions=measures.capability.n if measures.capability else 0,
-        min_questions=plan.min_questions,
-        n_prompts=(isinstance(winrate, WinrateStatus) and winrate.n_prompts) or plan.n_prompts,
-        n_editors=plan.n_editors,
-        n_tasks_planned=plan.n_prompts,
-        n_checks=plan.n_checks,
-        minutes_per_view=plan.minutes_per_view,
-        max_new_tokens=plan.max_new_tokens,
+        min_questions=params.limits.capability.min_questions,
+        n_prompts=(isinstance(winrate, WinrateStatus) and winrate.n_prompts) or n_prompts,
+        n_editors=len(study.editors),
+        n_tasks_planned=n_prompts,
+        n_checks=study.n_repeats + study.n_anchors,
+        minutes_per_view=study.plan.minutes_per_screen,
+        max_new_tokens=params.generate.max_new_tokens,
         is_synthetic=is_synthetic,
         split_sha256=split.split_sha256 if isinstance(split, SplitEvidence) else "unknown",
         period=read_period(documents["validate"]),
