@@ -5,7 +5,8 @@ import pytest
 import typer
 
 from stages import gate as gate_stage
-from stages.cli.gate import gate
+from stages.cli.gate import gate, print_gates
+from stages.decision.verdicts import parse_gates
 from stages.errors import ParamsError
 from stages.files.io import sha256_file
 from tests.support.decision_factory import accuracy_section, metrics_documents, write_world
@@ -41,9 +42,11 @@ def test_real_and_complete_numbers_pass(world, capsys):
     assert gates["accuracy"]["n"] == 300
     assert exit_code() == 0
     table = capsys.readouterr().out.splitlines()
-    assert table[0].split() == ["gate", "state", "literal", "rule", "value", "95", "%", "range", "n"]
-    assert table[2].split() == [
+    assert table[0] == "✓ pass overall"
+    assert table[2].split() == ["gate", "state", "literal", "rule", "value", "95", "%", "range", "n"]
+    assert table[4].split() == [
         "accuracy",
+        "✓✓",
         "confirmed",
         "met",
         "74",
@@ -55,7 +58,6 @@ def test_real_and_complete_numbers_pass(world, capsys):
         "%",
         "300",
     ]
-    assert table[5].split() == ["overall", "pass"]
 
 
 def test_evidence_is_the_hash_of_each_file(world):
@@ -153,3 +155,56 @@ def test_no_verdict_to_read_is_exit_2_with_the_way_out(world, capsys, text):
     assert streams.out == ""
     assert "metrics/gate.json" in streams.err
     assert "dvc repro gate" in streams.err
+
+
+GOLDEN = Path(__file__).parent / "golden/gate_80.txt"
+MADE_UP = "The pairs, prompts or ballots are made up (marked synthetic), so this is only a rehearsal."
+
+
+def printed(capsys, monkeypatch, *, width: int) -> str:
+    """What a rehearsal of part of the data prints, without the spaces that fill a table's lines."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    pending = {"state": "pending", "literal_met": "met", "low": -0.01, "value": 0.7, "high": 0.768}
+    print_gates(
+        parse_gates(
+            {
+                "gate": {
+                    "accuracy": {
+                        **pending,
+                        "n": 88,
+                        "reasons": f"Only 88 of the 300 held-out pairs were scored. {MADE_UP}",
+                    },
+                    "winrate": {
+                        "state": "pending",
+                        "literal_met": "not measured",
+                        "reasons": f"0 of the 6 ballots are in. {MADE_UP}",
+                    },
+                    "capability": {**pending, "state": "inconclusive", "n": 14042, "reasons": MADE_UP},
+                    "overall": {"state": "pending"},
+                    "warnings": "Side check on general behaviour: it repeats itself more, by 3 in 100 runs of words.",
+                }
+            }
+        )
+    )
+    return "".join(f"{line.rstrip()}\n" for line in capsys.readouterr().out.splitlines())
+
+
+def test_at_80_columns_every_reason_stands_once(capsys, monkeypatch):
+    text = printed(capsys, monkeypatch, width=80)
+    assert text == GOLDEN.read_text(encoding="utf-8")
+    assert " ".join(text.split()).count(MADE_UP) == 1
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_at_20_columns_nothing_is_cut(capsys, monkeypatch):
+    text = printed(capsys, monkeypatch, width=20)
+    assert "  state: ? inconclusive\n  literal rule: met\n  value: 70 %\n" in text
+    assert MADE_UP in " ".join(text.split())
+
+
+@pytest.mark.parametrize(("variable", "is_coloured"), [("FORCE_COLOR", True), ("NO_COLOR", False)])
+def test_colour_is_as_the_environment_wants_it(capsys, monkeypatch, variable, is_coloured):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv(variable, "1")
+    assert ("\x1b[33m" in printed(capsys, monkeypatch, width=80)) == is_coloured

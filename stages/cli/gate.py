@@ -1,16 +1,19 @@
 """`bluepencil gate`: the verdicts as a table, and as an exit code that can fail a CI job."""
 
+import re
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
 
 import typer
 
-from stages.decision.findings import State
+from stages.decision.findings import SYMBOLS, State
 from stages.decision.verdicts import StoredGates, StoredVerdict, parse_gates
 from stages.decision.wording import in_hundred
 from stages.errors import InputError
 from stages.files.io import read_json
 from stages.files.json_text import as_written, dump_json
+from stages.pages.terminal import Cell, open_console, print_table, print_text, show_state
 from stages.run import paths
 
 EXIT_CODES: dict[State, int] = {
@@ -21,6 +24,8 @@ EXIT_CODES: dict[State, int] = {
     "inconclusive": 1,
     "invalid": 1,
 }
+HEADER = ("gate", "state", "literal rule", "value", "95 % range", "n")
+SENTENCE_ENDS = re.compile(r"(?<=[.?!]) (?=[A-Z0-9])")
 UNREADABLE = 2
 WAY_OUT = "run `dvc repro gate` in the repository's top folder"
 
@@ -35,28 +40,54 @@ def gate(
     except (InputError, ValueError) as error:
         print(f"bluepencil: {paths.GATE_METRICS} has no verdict: {error}; {WAY_OUT}", file=sys.stderr)
         raise typer.Exit(UNREADABLE) from error
-    print(dump_json(document["gate"]) if json else format_gates(gates))
+    if json:
+        print(dump_json(document["gate"]))
+    else:
+        print_gates(gates)
     raise typer.Exit(EXIT_CODES[gates.overall.state])
 
 
-def format_gates(gates: StoredGates) -> str:
-    """A table for a terminal, the reasons under it."""
+def print_gates(gates: StoredGates) -> None:
+    """The overall verdict, a table of the three, and each reason once with the gates that it is for."""
+    console = open_console()
+    overall = gates.overall.state
+    console.print(show_state(overall, SYMBOLS[overall]), "overall")
+    console.print()
     named = gates.named()
-    header = ["gate", "state", "literal rule", "value", "95 % range", "n"]
-    rows = [header, *([name, *_cells(verdict)] for name, verdict in named.items())]
-    rows.append(["overall", gates.overall.state, "", "", "", ""])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    reasons = [f"{name}: {verdict.reasons}" for name, verdict in named.items()]
-    warnings = [f"warning: {gates.warnings}"] if gates.warnings else []
-    return "\n".join([*(line.rstrip() for line in lines), "", *reasons, *warnings])
+    print_table(console, HEADER, [[name, *_cells(verdict)] for name, verdict in named.items()])
+    for sentences in group_reasons({name: verdict.reasons for name, verdict in named.items()}):
+        console.print()
+        console.print(f"{', '.join(sentences.gates)}:", style="bold")
+        print_text(console, sentences.text, indent=2)
+    if gates.warnings:
+        console.print()
+        print_text(console, f"warning: {gates.warnings}", style="yellow")
 
 
-def _cells(verdict: StoredVerdict) -> list[str]:
+class Reasons(NamedTuple):
+    """Sentences, and the gates that gave all of them."""
+
+    gates: tuple[str, ...]
+    text: str
+
+
+def group_reasons(reasons: Mapping[str, str]) -> list[Reasons]:
+    """Each sentence once, under all gates that gave it, in the order in which they came."""
+    told: dict[str, list[str]] = {}
+    for gate, text in reasons.items():
+        for sentence in SENTENCE_ENDS.split(text):
+            told.setdefault(sentence, []).append(gate)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for sentence, gates in told.items():
+        groups.setdefault(tuple(gates), []).append(sentence)
+    return [Reasons(gates, " ".join(sentences)) for gates, sentences in groups.items()]
+
+
+def _cells(verdict: StoredVerdict) -> list[Cell]:
     value, low, high = (_percent(number) for number in (verdict.value, verdict.low, verdict.high))
     between = f"{low} to {high}" if low and high else ""
-    return [verdict.state, verdict.literal_met, value, between, "" if verdict.n is None else f"{verdict.n:,}"]
+    n = "" if verdict.n is None else f"{verdict.n:,}"
+    return [show_state(verdict.state, SYMBOLS[verdict.state]), verdict.literal_met, value, between, n]
 
 
 def _percent(share: float | None) -> str:

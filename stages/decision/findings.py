@@ -14,6 +14,15 @@ from stages.files.json_text import as_written
 from stages.run.params import CapabilityLimit, LimitsParams, ShareLimit
 
 State = Literal["invalid", "pending", "fail", "inconclusive", "pass", "confirmed"]
+# A verdict's sign wherever one is shown: never by colour alone.
+SYMBOLS: dict[State, str] = {
+    "invalid": "⊘",
+    "pending": "…",
+    "fail": "✗",
+    "inconclusive": "?",
+    "pass": "✓",
+    "confirmed": "✓✓",
+}
 
 
 class ShareLimits(NamedTuple):

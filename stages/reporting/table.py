@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from stages.decision.findings import Limits, State, points
+from stages.decision.findings import SYMBOLS, Limits, State, points
 from stages.decision.verdicts import GateName, StoredGates, StoredVerdict
 from stages.decision.wording import in_hundred, sentence
 from stages.files.json_text import as_written
@@ -38,12 +38,12 @@ class Badge(NamedTuple):
 
 
 BADGES: dict[State, Badge] = {
-    "invalid": Badge("Cannot be used", "⊘", "invalid"),
-    "pending": Badge("Not finished", "…", "pending"),
-    "fail": Badge("Failed", "✗", "fail"),
-    "inconclusive": Badge("Not settled", "?", "inconclusive"),
-    "pass": Badge("Passed", "✓", "pass"),
-    "confirmed": Badge("Passed clearly", "✓✓", "confirmed"),
+    "invalid": Badge("Cannot be used", SYMBOLS["invalid"], "invalid"),
+    "pending": Badge("Not finished", SYMBOLS["pending"], "pending"),
+    "fail": Badge("Failed", SYMBOLS["fail"], "fail"),
+    "inconclusive": Badge("Not settled", SYMBOLS["inconclusive"], "inconclusive"),
+    "pass": Badge("Passed", SYMBOLS["pass"], "pass"),
+    "confirmed": Badge("Passed clearly", SYMBOLS["confirmed"], "confirmed"),
 }
 
 

@@ -10,11 +10,27 @@ from stages.inference.generation.completions import Generation
 from stages.inference.mmlu.questions import MmluAnswer
 from stages.logprobs.margins import MarginRow
 from stages.measures.paired import PairedDifference
+from stages.pages.html import render_page
+from stages.pages.terminal import open_console
 from stages.run import paths
 from stages.run.params import load_params
-from stages.variants.comparison import HEADER, Choice, Comparison, Pairing, format_comparison, table_rows
+from stages.variants.comparison import (
+    CANDIDATE_NOTE,
+    HEADER,
+    Choice,
+    Comparison,
+    Pairing,
+    candidate_rows,
+    choice_lines,
+    headline,
+    pairing_lines,
+    params_rows,
+    print_comparison,
+    table_rows,
+)
 from stages.variants.experiments import Experiment, list_experiments, list_past_looks, resolve_revision
 from stages.variants.paired import NotComparable, compare_answers, compare_margins
+from stages.variants.pareto_plot import plot_pareto
 from stages.variants.variants import (
     Candidate,
     Variant,
@@ -45,7 +61,7 @@ def compare_variants(revs: Sequence[str], page: Path | None) -> None:
         tolerance=load_params().watch.margin_tolerance,
         n_paired=len(chosen) if revs else N_PAIRED_UNASKED,
     )
-    print(format_comparison(comparison))
+    print_comparison(comparison, open_console())
     if page is not None:
         write_text(page, render_comparison(comparison))
         print(f"\nWritten: {page}")
@@ -162,31 +178,24 @@ def describe_choice(experiment: Experiment, *, n_looks: int, tolerance: float) -
 def pair_up(first: Experiment, second: Experiment, *, tolerance: float) -> Pairing:
     """The paired differences, where the rows of both are in the cache."""
     both = [first.outs, second.outs]
+    selection: PairedDifference | NotComparable = NOT_AT_HAND
     accuracy: PairedDifference | NotComparable = NOT_AT_HAND
     if all(MARGINS in outs for outs in both):
         margins = [read_jsonl(outs[MARGINS], MarginRow) for outs in both]
-        accuracy = compare_margins(margins[0], margins[1], tolerance=tolerance)
+        selection = compare_margins(*margins, part="selection", tolerance=tolerance)
+        accuracy = compare_margins(*margins, tolerance=tolerance)
     knowledge: PairedDifference | NotComparable = NOT_AT_HAND
     if all(ANSWERS in outs for outs in both):
         answers = [read_jsonl(outs[ANSWERS], MmluAnswer) for outs in both]
         knowledge = compare_answers(answers[0], answers[1])
-    return Pairing(first.name, second.name, accuracy, knowledge)
+    return Pairing(first.name, second.name, selection, accuracy, knowledge)
 
 
 def render_comparison(comparison: Comparison) -> str:
     """The comparison as one self-contained page."""
-    from stages.pages.html import render_page
-    from stages.variants.comparison import (
-        CANDIDATE_NOTE,
-        candidate_rows,
-        choice_lines,
-        pairing_lines,
-        params_rows,
-    )
-    from stages.variants.pareto_plot import plot_pareto
-
     return render_page(
         "variants/compare.html.j2",
+        headline=headline(comparison),
         candidates=candidate_rows(comparison.candidates),
         candidate_note=CANDIDATE_NOTE,
         header=HEADER,

@@ -3,9 +3,15 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rich.console import Console
+from rich.text import Text
+
+from stages.decision.findings import SYMBOLS, State
 from stages.decision.verdicts import GATE_NAMES, StoredVerdict
+from stages.decision.wording import listed
 from stages.measures.intervals import Interval
 from stages.measures.paired import PairedDifference
+from stages.pages.terminal import Cell, print_table, print_text, show_state
 from stages.variants.paired import NotComparable
 from stages.variants.variants import SEED, Candidate, Variant, differing_params, on_the_frontier
 
@@ -21,6 +27,8 @@ HEADER = (
     "overall",
     "frontier",
 )
+SHORT_HEADER = ("rank", "variant", "selection", "held out", "win rate", "drop", "length", "verdict")
+RANGES_HEADER = ("variant", "held out, 95 % range", "win rate", "drop, points")
 CANDIDATE_HEADER = ("rank", "selection, mean", "lowest to highest", "runs", "seeds")
 CANDIDATE_NOTE = (
     "Runs that differ in train.seed alone are one candidate, ranked by its mean. Lowest to highest is what "
@@ -28,13 +36,15 @@ CANDIDATE_NOTE = (
     "turn the order."
 )
 NOT_THERE = "–"
+NOT_PAIRED = NotComparable("The two were not paired.")
 
 
 class Pairing(NamedTuple):
-    """Two variants: the second's difference to the first, on pairs and on questions."""
+    """Two variants: the second's difference to the first, on both parts of the pairs and on questions."""
 
     first: str
     second: str
+    selection: PairedDifference | NotComparable
     accuracy: PairedDifference | NotComparable
     knowledge: PairedDifference | NotComparable
 
@@ -64,17 +74,112 @@ class Comparison(NamedTuple):
         return [run for candidate in self.candidates for run in candidate.runs]
 
 
-def format_comparison(comparison: Comparison) -> str:
-    """All of it as text for a terminal."""
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """All of it for a terminal: who is ahead, the tables, then what the numbers are worth."""
+    print_text(console, headline(comparison), style="bold")
     grouped = candidate_rows(comparison.candidates)
-    parts = [
-        *([align(grouped), CANDIDATE_NOTE] if grouped else []),
-        align([HEADER, *table_rows(comparison.candidates)]),
-        params_text(comparison.variants),
-        "\n".join(choice_lines(comparison)),
-        *("\n".join(pairing_lines(pairing)) for pairing in comparison.pairings),
+    if grouped:
+        console.print()
+        print_table(console, grouped[0], grouped[1:])
+        print_text(console, CANDIDATE_NOTE)
+    params = params_rows(comparison.variants)
+    differs = len(params[0]) > 1
+    tables: list[tuple[Sequence[str], Sequence[Sequence[Cell]]]] = [
+        (SHORT_HEADER, short_rows(comparison.candidates)),
+        (RANGES_HEADER, range_rows(comparison)),
+        *([(params[0], params[1:])] if differs else []),
     ]
-    return "\n\n".join(part for part in parts if part)
+    for header, rows in tables:
+        console.print()
+        print_table(console, header, rows, folded="variant")
+    remarks = [*([] if differs else ["No parameter differs."]), *frontier_line(comparison)]
+    for lines in filter(None, (remarks, choice_lines(comparison), *map(pairing_lines, comparison.pairings))):
+        console.print()
+        for line in lines:
+            text = line.lstrip(" ")
+            print_text(console, text, indent=len(line) - len(text))
+
+
+def headline(comparison: Comparison) -> str:
+    """Whether anything is ahead: by the paired difference of the first two candidates' best runs.
+
+    Where one has several runs, the lowest of the first must also lie above the highest of the second.
+    """
+    scored = [one for one in comparison.candidates if one.mean is not None and one.spread is not None]
+    if len(scored) < 2:
+        return "Nothing is ahead: fewer than two variants have a selection accuracy."
+    best, level = scored[0], [one for one in scored if _level(one) == _level(scored[0])]
+    if len(level) > 1:
+        tied = listed([one.runs[0].name for one in level])
+        return f"Nothing is ahead: {tied} share the best selection accuracy, {percent(best.mean or 0.0)}."
+    first, second = best.runs[0].name, scored[1].runs[0].name
+    found = next((one.selection for one in comparison.pairings if one.second == second), NOT_PAIRED)
+    if isinstance(found, NotComparable):
+        return f"{first} ranks first; whether it is ahead of {second} cannot be said. {found.sentence}"
+    lead = f"{points(-found.value)} points (95 % {points(-found.high)} to {points(-found.low)})"
+    apart = best.spread and scored[1].spread and best.spread.low > scored[1].spread.high
+    if found.high < 0 and apart:
+        return f"{first} is ahead of {second} by selection accuracy: {lead}."
+    return f"Nothing is clearly ahead: {first} ranks first, but {lead} over {second} can be chance."
+
+
+def rank_labels(candidates: Sequence[Candidate]) -> list[str]:
+    """`1`, `2=`, `2=`, `4`: equal means share a rank, and what has no score has none."""
+    means = [_level(one) for one in candidates]
+    return [
+        NOT_THERE if mean is None else f"{means.index(mean) + 1}{'=' if means.count(mean) > 1 else ''}"
+        for mean in means
+    ]
+
+
+def _level(candidate: Candidate) -> float | None:
+    return None if candidate.mean is None else round(candidate.mean, 9)  # without the last digits of a mean
+
+
+def short_rows(candidates: Sequence[Candidate]) -> list[tuple[Cell, ...]]:
+    """One row a run, under SHORT_HEADER."""
+    return [
+        (
+            rank,
+            run.name,
+            percent(run.selection.accuracy) if run.selection else NOT_THERE,
+            *(_short(getattr(run.gates, name)) if run.gates else NOT_THERE for name in GATE_NAMES),
+            NOT_THERE if run.length_ratio is None else f"{run.length_ratio:.2f}x",
+            _state(run.gates.overall.state) if run.gates else NOT_THERE,
+        )
+        for rank, one in zip(rank_labels(candidates), candidates, strict=True)
+        for run in one.runs
+    ]
+
+
+def _short(verdict: StoredVerdict) -> str:
+    return verdict.state if verdict.value is None else percent(verdict.value)
+
+
+def range_rows(comparison: Comparison) -> list[tuple[Cell, ...]]:
+    """Each run's intervals with their n and verdict, under RANGES_HEADER."""
+    return [
+        (run.name, *(_range(getattr(run.gates, name)) if run.gates else NOT_THERE for name in GATE_NAMES))
+        for run in comparison.variants
+    ]
+
+
+def _range(verdict: StoredVerdict) -> Cell:
+    if verdict.low is None or verdict.high is None:
+        return _state(verdict.state)
+    between = f"{verdict.low * 100:.1f} to {verdict.high * 100:.1f}, n {verdict.n or 0:,}"
+    return _state(verdict.state, between)
+
+
+def _state(state: State, words: str | None = None) -> Text:
+    return show_state(state, SYMBOLS[state], words)
+
+
+def frontier_line(comparison: Comparison) -> list[str]:
+    """The variants that none beats in both accuracy and drop, where that leaves one out."""
+    frontier = on_the_frontier(comparison.variants)
+    names = [run.name for run in comparison.variants if run.name in frontier]
+    return [f"No other beats these in both held-out accuracy and drop: {listed(names)}."] if names else []
 
 
 def candidate_rows(candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:
@@ -84,8 +189,8 @@ def candidate_rows(candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:
     differing = differing_params([one.runs[0] for one in candidates])
     differing.pop(SEED, None)
     rows = [
-        (str(rank), *candidate_cells(one), *values)
-        for rank, (one, *values) in enumerate(zip(candidates, *differing.values(), strict=True), start=1)
+        (rank, *candidate_cells(one), *values)
+        for rank, one, *values in zip(rank_labels(candidates), candidates, *differing.values(), strict=True)
     ]
     return [(*CANDIDATE_HEADER, *differing), *rows]
 
@@ -104,11 +209,12 @@ def candidate_cells(candidate: Candidate) -> tuple[str, ...]:
 
 def table_rows(candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:
     """One row a run, under HEADER, with the rank of its candidate; percent with the 95 % range."""
-    ranked = [(rank, run) for rank, one in enumerate(candidates, start=1) for run in one.runs]
+    ranks = zip(rank_labels(candidates), candidates, strict=True)
+    ranked = [(rank, run) for rank, one in ranks for run in one.runs]
     frontier = on_the_frontier([run for _, run in ranked])
     return [
         (
-            str(rank),
+            rank,
             one.name,
             f"{percent(one.selection.accuracy)} of {one.selection.n}" if one.selection else NOT_THERE,
             *(gate_cell(getattr(one.gates, name) if one.gates else None) for name in GATE_NAMES),
@@ -129,12 +235,6 @@ def gate_cell(verdict: StoredVerdict | None) -> str:
         return verdict.state
     between = f"{percent(verdict.low)} to {percent(verdict.high)}"
     return f"{percent(verdict.value)} ({between}; n {verdict.n}) {verdict.state}"
-
-
-def params_text(variants: Sequence[Variant]) -> str:
-    """The parameters that differ, one row a variant, or a sentence where none does."""
-    rows = params_rows(variants)
-    return align(rows) if len(rows[0]) > 1 else "No parameter differs."
 
 
 def params_rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
@@ -164,7 +264,11 @@ def choice_lines(comparison: Comparison) -> list[str]:
 def pairing_lines(pairing: Pairing) -> list[str]:
     """The paired differences of two variants, as sentences."""
     lines = [f"{pairing.second} against {pairing.first}, on the same items:"]
-    for label, result in (("held-out accuracy", pairing.accuracy), ("right answers", pairing.knowledge)):
+    for label, result in (
+        ("selection accuracy", pairing.selection),
+        ("held-out accuracy", pairing.accuracy),
+        ("right answers", pairing.knowledge),
+    ):
         if isinstance(result, NotComparable):
             lines.append(f"  {label}: not compared. {result.sentence}")
             continue
@@ -175,14 +279,6 @@ def pairing_lines(pairing: Pairing) -> list[str]:
             f"{result.n_down}; McNemar exact p {result.p_mcnemar:.3g})"
         )
     return lines
-
-
-def align(rows: Sequence[Sequence[str]]) -> str:
-    """Columns of equal width, a rule under the first row."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def percent(share: float) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from stages.inference.mmlu.questions import MmluAnswer
-from stages.logprobs.margins import MarginRow
+from stages.logprobs.margins import MarginRow, Part
 from stages.measures.capability import find_mismatch
 from stages.measures.paired import PairedDifference, paired_difference
+
+PARTS: dict[Part, str] = {"holdout": "held-out", "selection": "selection"}
 
 
 class Outcome(NamedTuple):
@@ -26,25 +28,23 @@ class NotComparable(NamedTuple):
 
 
 def compare_margins(
-    first: Sequence[MarginRow], second: Sequence[MarginRow], *, tolerance: float
+    first: Sequence[MarginRow], second: Sequence[MarginRow], *, part: Part = "holdout", tolerance: float
 ) -> PairedDifference | NotComparable:
-    """Difference in held-out accuracy; a margin within the tolerance is no win."""
+    """Difference in accuracy on one part of the pairs; a margin within the tolerance is no win."""
     sides = [
-        {
-            row.pair_id: Outcome(row.margin > tolerance, row.component_id)
-            for row in rows
-            if row.part == "holdout"
-        }
+        {row.pair_id: Outcome(row.margin > tolerance, row.component_id) for row in rows if row.part == part}
         for rows in (first, second)
     ]
     if sides[0].keys() != sides[1].keys():
         n_shared = len(sides[0].keys() & sides[1].keys())
         return NotComparable(
-            f"They were scored on different held-out pairs: {len(sides[0])} and {len(sides[1])}, "
+            f"They were scored on different {PARTS[part]} pairs: {len(sides[0])} and {len(sides[1])}, "
             f"{n_shared} of them the same."
         )
     if {row.split_sha256 for row in first} != {row.split_sha256 for row in second}:
         return NotComparable("They were scored on different splits of the pairs.")
+    if not sides[0]:
+        return NotComparable(f"They were scored on no {PARTS[part]} pairs.")
     return compare_outcomes(*sides)
 
 

@@ -1,4 +1,8 @@
+from io import StringIO
+from pathlib import Path
+
 import pytest
+from rich.console import Console
 
 from stages.inference.mmlu.questions import MmluAnswer
 from stages.measures.intervals import Interval
@@ -9,16 +13,26 @@ from stages.variants.comparison import (
     Comparison,
     Pairing,
     candidate_rows,
-    format_comparison,
+    headline,
     interval,
     params_rows,
-    params_text,
     percent,
+    print_comparison,
+    rank_labels,
 )
 from stages.variants.paired import NotComparable, compare_answers, compare_margins
 from stages.variants.variants import Variant, rank_candidates, read_gates
 from tests.support.decision_factory import make_variant
 from tests.support.margin_factory import make_row
+
+GOLDEN = Path(__file__).parent.parent / "golden/compare_80.txt"
+
+
+def printed(comparison: Comparison, *, width: int = 80) -> str:
+    """As it stands in a terminal without colour; the spaces that fill a table's lines are left out."""
+    lines = StringIO()
+    print_comparison(comparison, Console(file=lines, width=width, markup=False, highlight=False))
+    return "".join(f"{line.rstrip()}\n" for line in lines.getvalue().splitlines())
 
 
 def make_answer(question_id="q1", *, correct=True, config_sha256="c") -> MmluAnswer:
@@ -70,20 +84,18 @@ def test_verdicts_are_read_back():
 
 def test_everything_is_told():
     difference = PairedDifference(300, 4, 11, -7 / 300, -0.05, 0.004, -0.045, -0.001, is_clustered=False)
-    first, second = make_variant("one", 0.7, 0.01, selection=0.65), make_variant("two", 0.6, 0.02)
-    choice = Choice("one", 3, 210, 300, Interval(0.646, 0.749), Interval(0.633, 0.759))
-    pairing = Pairing("one", "two", difference, NotComparable("One of them answered no questions."))
-    text = format_comparison(Comparison(rank_candidates([first, second]), 3, choice, [pairing]))
-    assert "1     one      65.0 % of 24" in text
-    assert "No parameter differs." in text
-    assert "have been scored 3 times" in text
-    assert "held out 210 of 300 = 70.0 %, 95 % 64.6 % to 74.9 %." in text
-    assert "best of 3, only 63.3 % to 75.9 % could be claimed" in text
-    assert (
-        "held-out accuracy: -2.3 points (95 % -5.0 to +0.4; n 300; only two right 4, only one right 11"
-        in text
+    first = make_variant("one", 0.7, 0.01, selection=0.65, params={"train.beta": "0.1"})
+    second = make_variant("a-longer-name", 0.6, 0.02, selection=0.62, params={"train.beta": "0.3"})
+    verdict = first.gates.accuracy.model_copy(
+        update={"state": "inconclusive", "low": 0.646, "high": 0.749, "n": 300}
     )
-    assert "right answers: not compared. One of them answered no questions." in text
+    overall = first.gates.overall.model_copy(update={"state": "inconclusive"})
+    first = first._replace(gates=first.gates.model_copy(update={"accuracy": verdict, "overall": overall}))
+    choice = Choice("one", 3, 210, 300, Interval(0.646, 0.749), Interval(0.633, 0.759))
+    unanswered = NotComparable("One of them answered no questions.")
+    pairing = Pairing("one", "a-longer-name", difference, difference, unanswered)
+    text = printed(Comparison(rank_candidates([first, second]), 3, choice, [pairing]))
+    assert text == GOLDEN.read_text(encoding="utf-8")
 
 
 def make_runs(beta: str, shares: dict[str, float | None]) -> list[Variant]:
@@ -103,19 +115,20 @@ def test_candidates_are_told_with_their_seeds_before_the_single_runs():
         ("3", "50.0 %", "–", "1", "42", "0.2"),
     ]
     choice = Choice("0.1-10", 3, 210, 300, Interval(0.6, 0.7), Interval(0.6, 0.7))
-    text = format_comparison(Comparison(candidates, 6, choice, []))
-    assert text.splitlines()[0].endswith(" train.beta")
-    assert CANDIDATE_NOTE in text
+    text = printed(Comparison(candidates, 6, choice, []))
+    assert CANDIDATE_NOTE in " ".join(text.split())
     starts = [" ".join(line.split()[:2]) for line in text.splitlines()]
     runs_in_order = ["1 0.1-10", "1 0.1-2", "1 0.1-3", "2 0.3-2", "2 0.3-10", "3 lone"]
     assert starts[starts.index("1 0.1-10") :][:6] == runs_in_order
-    assert "0.1-10 is the best run of the candidate that ranks first by selection accuracy" in text
+    assert "0.1-10 is the best run of the candidate that ranks first by selection accuracy" in " ".join(
+        text.split()
+    )
 
 
 def test_where_no_seed_was_repeated_there_are_no_candidates_to_tell():
     variants = [*make_runs("0.1", {"1": 0.7}), *make_runs("0.3", {"2": 0.6})]
     assert candidate_rows(rank_candidates(variants)) == []
-    assert CANDIDATE_NOTE not in format_comparison(Comparison(rank_candidates(variants), 2, None, []))
+    assert CANDIDATE_NOTE not in " ".join(printed(Comparison(rank_candidates(variants), 2, None, [])).split())
 
 
 def test_parameters_that_differ_are_columns():
@@ -124,11 +137,63 @@ def test_parameters_that_differ_are_columns():
         make_variant("z", params={"b": "3", "c": "2"}),
     ]
     assert params_rows(variants) == [("variant", "b"), ("a", "1"), ("z", "3")]
-    assert params_text(variants).splitlines()[2:] == ["a        1", "z        3"]
+
+
+def headline_of(shares: dict[str, float | None], high: float = -0.01) -> str:
+    """The first line, where the second was measured against the first with `high` as its interval's end."""
+    variants = [make_variant(name, selection=share, params={"b": name}) for name, share in shares.items()]
+    candidates = rank_candidates(variants)
+    found = PairedDifference(24, 1, 3, -0.05, -0.1, high, -0.1, high, is_clustered=False)
+    names = [one.runs[0].name for one in candidates[:2]]
+    pairings = [Pairing(*names, found, found, found)] if len(names) == 2 else []
+    return headline(Comparison(candidates, 1, None, pairings))
+
+
+def test_the_first_line_says_whether_anything_is_ahead():
+    assert headline_of({"a": 0.7, "b": 0.6}) == (
+        "a is ahead of b by selection accuracy: +5.0 points (95 % +1.0 to +10.0)."
+    )
+    assert headline_of({"a": 0.7, "b": 0.6}, high=0.02).startswith(
+        "Nothing is clearly ahead: a ranks first, but +5.0"
+    )
+    assert headline_of({"a": 0.7, "b": 0.7, "c": 0.1}) == (
+        "Nothing is ahead: a and b share the best selection accuracy, 70.0 %."
+    )
+    for shares in ({"a": 0.7}, {"a": 0.7, "b": None}, {"a": None, "b": None}):
+        assert headline_of(shares) == "Nothing is ahead: fewer than two variants have a selection accuracy."
+
+
+def test_what_cannot_be_paired_is_not_called_ahead():
+    variants = [
+        make_variant(name, selection=share, params={"b": name}) for name, share in (("a", 0.7), ("b", 0.6))
+    ]
+    text = headline(Comparison(rank_candidates(variants), 1, None, []))
+    assert text == "a ranks first; whether it is ahead of b cannot be said. The two were not paired."
+
+
+def test_a_candidate_whose_seeds_reach_below_the_next_is_not_called_ahead():
+    runs = [*make_runs("0.1", {"1": 0.9, "2": 0.5}), *make_runs("0.3", {"1": 0.6})]
+    found = PairedDifference(24, 1, 3, -0.3, -0.4, -0.2, -0.4, -0.2, is_clustered=False)
+    pairing = Pairing("0.1-1", "0.3-1", found, found, found)
+    text = headline(Comparison(rank_candidates(runs), 1, None, [pairing]))
+    assert text.startswith("Nothing is clearly ahead: 0.1-1 ranks first")
+
+
+def test_ties_share_a_rank_and_what_has_no_score_has_none():
+    shares = {"a": 0.7, "b": 0.6, "c": 0.6, "d": 0.5, "e": None}
+    variants = [make_variant(name, selection=share, params={"b": name}) for name, share in shares.items()]
+    assert rank_labels(rank_candidates(variants)) == ["1", "2=", "2=", "4", "–"]
+
+
+def test_a_narrow_terminal_shows_each_row_as_lines():
+    variants = [make_variant("a" * 30, 0.7, 0.01, selection=0.65)]
+    text = printed(Comparison(rank_candidates(variants), 1, None, []), width=20)
+    assert "  selection: 65.0 %\n  held out: 70.0 %\n" in text
+    assert f"  variant: {'a' * 30}\n" in text  # the terminal may break it, nothing is cut
 
 
 def test_without_cached_margins_only_the_looks_are_told():
-    text = format_comparison(Comparison(rank_candidates([make_variant("one")]), 1, None, []))
+    text = printed(Comparison(rank_candidates([make_variant("one")]), 1, None, []))
     assert "ranks first" not in text
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from stages.variants.comparison import align, gate_cell
+from stages.variants.comparison import gate_cell
 from stages.variants.paired import Outcome, compare_outcomes
 from stages.variants.pareto_plot import plot_pareto
 from stages.variants.variants import (
@@ -163,4 +163,3 @@ def test_what_is_not_there_is_none(document):
 def test_cells_show_state_where_there_is_no_number():
     assert gate_cell(None) == "–"
     assert gate_cell(make_variant().gates.winrate) == "pending"
-    assert align([("a", "bb"), ("ccc", "d")]) == "a    bb\n---  --\nccc  d"
