@@ -199,7 +199,7 @@ def test_rows_that_are_not_cached_are_said_to_be_missing(inside, monkeypatch, ca
     compare(["calm", "wild"])
     out = capsys.readouterr().out
     assert " ".join(out.split()).count("not in the cache") == 4  # the first line, and three differences
-    assert "ranks first" not in out
+    assert "ranks first by selection accuracy" not in out
 
 
 def test_scores_of_other_held_out_pairs_are_no_looks_at_these(inside):
