@@ -17,9 +17,8 @@ from stages.decision.evidence import (
 )
 from stages.decision.findings import exact_limits
 from stages.decision.judge import judge_accuracy, judge_capability, judge_winrate, summarize_gates
-from stages.decision.metrics_files import EVIDENCE, read_document, read_documents
 from stages.decision.probe_warnings import ProbeLimits, warn
-from stages.files.io import sha256_file, write_json
+from stages.files.io import read_json_if_there, sha256_file, write_json
 from stages.files.json_text import as_written
 from stages.run import paths
 from stages.run.params import load_params
@@ -32,7 +31,7 @@ def main() -> None:
     """Judge the three gates and write the verdicts with the hashes of what they rest on."""
     params = load_params()
     limits = exact_limits(params.limits)
-    documents = read_documents()
+    documents = {name: read_json_if_there(path) for name, path in paths.EVIDENCE.items()}
 
     facts = gather_data_facts(
         require_evidence(documents["validate"], "validate", DataEvidence),
@@ -48,7 +47,8 @@ def main() -> None:
     winrate = judge_winrate(parse_winrate(documents["winrate"]), facts, limits=limits.winrate)
     capability = judge_capability(parse_capability(documents["capability"]), facts, limits=limits.capability)
 
-    evidence = {name: sha256_file(path)[:N_HASH_DIGITS] for name, path in EVIDENCE.items() if path.is_file()}
+    there = {name: path for name, path in paths.EVIDENCE.items() if path.is_file()}
+    evidence = {name: sha256_file(path)[:N_HASH_DIGITS] for name, path in there.items()}
     gates = summarize_gates(accuracy=accuracy, winrate=winrate, capability=capability)
     probe = params.limits.probe
     probe_limits = ProbeLimits(
@@ -56,7 +56,7 @@ def main() -> None:
         max_repetition_rise=as_written(probe.max_repetition_rise),
         max_following_drop=as_written(probe.max_following_drop),
     )
-    said = warn(read_document(paths.PROBE_METRICS), probe_limits)
+    said = warn(read_json_if_there(paths.PROBE_METRICS), probe_limits)
     warnings = {"warnings": said} if said else {}  # no empty text: DVC shows what is there
     write_json(paths.GATE_METRICS, {"gate": {**gates, **warnings, "evidence": evidence}})
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from stages.errors import InputError
 from stages.files.record import broken_rules
 
 Count = Annotated[int, Field(ge=0, strict=True)]
@@ -161,14 +162,18 @@ class Problem(NamedTuple):
     sentence: str
 
 
-Document = Mapping[str, Any] | Problem | None  # a file's content, why it is unreadable, or no file
+Document = Mapping[str, Any] | InputError | None  # a file's content, why it is unreadable, or no file
+
+
 Model = TypeVar("Model", bound=Evidence)
 
 
 def parse_evidence(document: Document, section: str, model: type[Model]) -> Model | Problem | None:
     """The document's section as `model`, or the first reason why it cannot be used; None: no file."""
-    if document is None or isinstance(document, Problem):
-        return document
+    if document is None:
+        return None
+    if isinstance(document, InputError):
+        return Problem(f"{document}.")
     if not isinstance(document.get(section), Mapping):
         return Problem(f"The metrics have no part called {section}.")
     try:

@@ -161,6 +161,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def read_json_if_there(path: Path) -> dict[str, Any] | InputError | None:
+    """`read_json`; None where there is no file, and the error, not raised, where it is broken."""
+    try:
+        return read_json(path) if path.exists() else None
+    except InputError as error:
+        return error
+
+
 def read_record(path: Path, model: type[Row]) -> Row:
     """Read one JSON object as `model`."""
     try:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.decision.metrics_files import EVIDENCE as METRICS
 from stages.errors import ReleaseError
 from stages.files.io import read_json, read_jsonl, read_record, read_text, sha256_file, write_text
 from stages.files.pairs import SplitPair, first_rows
@@ -52,7 +51,7 @@ def release_card(card: str, lineage: Lineage) -> str:
     return f"---\n{parsed.data.to_yaml()}\n---\n\n{title}\n\n{note}{rest}"
 
 
-METRICS_FILES = [*METRICS.values(), paths.GATE_METRICS]
+METRICS_FILES = [*paths.EVIDENCE.values(), paths.GATE_METRICS]
 
 
 COPIED = [PARAMS_FILE, Path("dvc.yaml"), Path(LOCK), *METRICS_FILES, paths.FOUNDER_PAGE, paths.MODEL_CARD]

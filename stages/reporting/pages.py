@@ -1,14 +1,14 @@
 """The founder's page and the model card, rendered from what the other stages have written."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
 from stages.decision.evidence import Document
 from stages.decision.findings import exact_limits
-from stages.decision.metrics_files import EVIDENCE, read_documents
 from stages.decision.verdicts import StoredGates, is_usable, parse_gates
 from stages.errors import InputError
-from stages.files.io import read_json, read_jsonl, read_record, read_text, sha256_file
+from stages.files.io import read_json, read_json_if_there, read_jsonl, read_record, read_text, sha256_file
 from stages.model.manifest import MANIFEST, BaseManifest
 from stages.pages.html import render_page
 from stages.reporting.appendix import Appendix, PlotTables, draw_appendix
@@ -34,7 +34,7 @@ class Findings(NamedTuple):
     """Everything that both files tell, read and checked once."""
 
     params: Params
-    documents: dict[str, Document]
+    documents: Mapping[str, Document]
     gates: StoredGates
     measures: Measures
     coverage: Coverage
@@ -81,14 +81,14 @@ def model_card(findings: Findings, *, n_looks: int | None = None, override: str 
         override=override,
         pairs_name=params.data.pairs,
         training=read_settings(params),
-        evidence={path.as_posix(): sha256_file(path) for path in EVIDENCE.values() if path.is_file()},
+        evidence={path.as_posix(): sha256_file(path) for path in paths.EVIDENCE.values() if path.is_file()},
     )
 
 
 def read_findings() -> Findings:
     """Read what the other stages have written, in the current folder; InputError names what is broken."""
     params = load_params()
-    documents = read_documents()
+    documents = {name: read_json_if_there(path) for name, path in paths.EVIDENCE.items()}
     gates = read_gates()
     items = read_jsonl(paths.BLIND_ITEMS, BlindItem)
     measures = gather_measures(documents)

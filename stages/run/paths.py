@@ -42,6 +42,14 @@ GATE_METRICS = METRICS / "gate.json"
 FOUNDER_PAGE = Path("reports/founder.html")
 MODEL_CARD = Path("reports/model_card.md")
 
+EVIDENCE = {  # what a verdict rests on
+    "validate": VALIDATE_METRICS,
+    "split": SPLIT_METRICS,
+    "accuracy": ACCURACY_METRICS,
+    "winrate": WINRATE_METRICS,
+    "capability": CAPABILITY_METRICS,
+}
+
 
 def generations(model: str) -> Path:
     """Completions of `base` or `policy` to the fresh prompts."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from stages.decision.evidence import Problem
 from stages.decision.probe_warnings import ProbeLimits, warn
+from stages.errors import InputError
 
 LIMITS = ProbeLimits(Fraction(1, 10), Fraction(1, 10), Fraction(15, 100))
 STILL = {"value": 0.0, "low": -0.02, "high": 0.02}
@@ -61,5 +61,5 @@ def test_all_that_moved_is_one_sentence_with_counts_and_ranges() -> None:
 def test_what_cannot_be_used_is_said() -> None:
     assert "not probed in the same way" in warn({"probe": {"same_items": False, "reason": "x"}}, LIMITS)
     assert "cannot be used" in warn({"probe": {"same_items": True}}, LIMITS)
-    assert "cannot be used. The file is broken." in warn(Problem("The file is broken."), LIMITS)
+    assert "cannot be used. The file is broken." in warn(InputError("The file is broken"), LIMITS)
     assert "no part called probe" in warn({}, LIMITS)

@@ -143,7 +143,8 @@ def paths_used(file: Path) -> set[str]:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "paths":
             value = getattr(paths, node.attr)
             if id(node) not in in_messages:
-                used |= {str(value("base")), str(value("policy"))} if callable(value) else {str(value)}
+                values = [value("base"), value("policy")] if callable(value) else [value]
+                used |= {str(one) for one in (value.values() if isinstance(value, dict) else values)}
     return used
 
 
