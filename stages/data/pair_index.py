@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stages.data.components import PairTexts
 from stages.data.texts import TextTable
 from stages.files.pairs import PreferencePair
+from stages.files.sentences import sentence_ends
 
 UNKNOWN = -1
 
@@ -37,13 +38,10 @@ FEATURES = (
 N_FEATURES = len(FEATURES)
 
 
-SENTENCE_END = re.compile(r"[.!?]+")
-
-
 def measure_text(text: str) -> tuple[float, ...]:
     """The value of each of `FEATURES`."""
     words = text.split()
-    n_sentences = max(1, len(SENTENCE_END.findall(text)))
+    n_sentences = max(1, len(sentence_ends(text)))
     return (
         len(text), len(words), n_sentences, text.count(","), sum(map(str.isdigit, text)),
         sum(map(str.isupper, text)),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from stages.data.forms.rows import Finding, excerpt
 from stages.data.texts import count_words, normalise
 from stages.files.pairs import PreferencePair
+from stages.files.sentences import CLOSERS, ends_a_sentence
 
 # Every repetition below is bounded or starts at a boundary: a text of 1 MiB must not take minutes.
 # UTF-8 read as Windows-1252 or Latin-1, U+FFFD, and characters no text should hold.
@@ -13,7 +14,6 @@ MOJIBAKE = re.compile(
     "Ã[\u0080-\u00bf\u0192\u201a\u201e\u2020-\u2022\u2026\u2030\u2039\u203a]|â€|Â[\u00a0-\u00bf]|ï»¿|\ufffd"
 )
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
-SENTENCE_END = re.compile(r"[.!?…:。！？؟।][\s\"'”’»)\]*_`]*$")
 MARKUP = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?/?>|&(?:[A-Za-z]{2,8}|#\d{2,5});")
 FORMULA = re.compile(r"[=@+]|-\S|\t")
 PERSONAL = {
@@ -62,8 +62,9 @@ def find_bad_characters(text: str) -> str:
 
 
 def find_cut_end(text: str) -> str:
-    """The last words, where they end no sentence."""
-    return "" if SENTENCE_END.search(text) else f"ends with {excerpt(text.rstrip()[-30:])}"
+    """The last words, where they end no sentence and announce nothing with a colon."""
+    whole = ends_a_sentence(text) or text.rstrip(f"{CLOSERS} \n").endswith(":")
+    return "" if whole else f"ends with {excerpt(text.rstrip()[-30:])}"
 
 
 def find_formula(text: str) -> str:

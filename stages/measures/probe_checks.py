@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from stages.files.sentences import sentence_ends
 from stages.inference.generation.completions import ROLE_TAG
 
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)")
 CODE_FENCE = re.compile(r"^```\w*\n|\n?```$")
 REPEATED_WORDS = 4
 MOST_REPEATED = 0.1  # share of runs of four words; prose that does not circle has less
@@ -29,11 +29,6 @@ FUNCTION_WORDS = {
 def words_of(text: str) -> list[str]:
     """Words in lower case, without punctuation."""
     return [word.casefold() for word in WORD.findall(text)]
-
-
-def count_sentences(text: str) -> int:
-    """Sentence ends; a text that stops in the middle of one has that one too few."""
-    return len(SENTENCE_END.findall(text))
 
 
 def repeated_share(text: str) -> float:
@@ -109,8 +104,8 @@ CHECKS: Mapping[str, Callable[[Reply], bool]] = {
     "format-commas": lambda reply: reply.text.strip().count(",") == 4 and "\n" not in reply.text.strip(),
     "length-one-word": lambda reply: n_words(reply) == 1,
     "length-yes": lambda reply: words_of(reply.text) in (["yes"], ["no"]),
-    "length-one-sentence": lambda reply: reply.ended and count_sentences(reply.text) == 1,
-    "length-two-sentences": lambda reply: reply.ended and count_sentences(reply.text) == 2,
+    "length-one-sentence": lambda reply: reply.ended and len(sentence_ends(reply.text)) == 1,
+    "length-two-sentences": lambda reply: reply.ended and len(sentence_ends(reply.text)) == 2,
     "length-short": lambda reply: 1 <= n_words(reply) < 15,
     "refusal-weeds": is_answer,
     "refusal-shot": is_answer,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from stages.files.record import Record
+from stages.files.sentences import ends_a_sentence
 from stages.inference.generation.completions import Generation
 
 TellRule = Literal["names_no_model", "has_no_role_tag", "has_no_template_leftover", "ends_a_sentence"]
@@ -20,7 +21,6 @@ TEMPLATE_LEFTOVER = re.compile(
     r"|^#{2,} ?(?:Instruction|Response|Input)\b:?|\{\{[^{}\n]*\}\}|\{%[^{}\n]*%\}|\ufffd",
     re.IGNORECASE | re.MULTILINE,
 )
-SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]}*_`]*\s*\Z")
 
 
 class Tell(Record):
@@ -119,5 +119,5 @@ def find_tells(
         yield Tell(side=side, rule="has_no_role_tag", phrase=match.group().strip())
     for match in TEMPLATE_LEFTOVER.finditer(text):
         yield Tell(side=side, rule="has_no_template_leftover", phrase=match.group())
-    if row.finish_reason == "length" and not SENTENCE_END.search(text):
+    if row.finish_reason == "length" and not ends_a_sentence(text):
         yield Tell(side=side, rule="ends_a_sentence", phrase=text[-40:])

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 from stages.files.pairs import Prompt
 from stages.files.record import Record
+from stages.files.sentences import sentence_ends
 
 # What a chat model leaks of its template; removed wherever it stands.
 ROLE_TAG = re.compile(
@@ -13,8 +14,6 @@ ROLE_TAG = re.compile(
     r"|^\s*(?:assistant|user|system)\s*:?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
-SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s|$)")
-
 
 FinishReason = Literal["eos", "length"]
 
@@ -61,7 +60,7 @@ def clean_completion(raw: str, *, finish_reason: FinishReason) -> CleanText:
     removed_role_tags = without_tags != raw
     if finish_reason == "eos":
         return CleanText(text, removed_role_tags, trimmed=False)
-    ends = [match.end() for match in SENTENCE_END.finditer(text)]
+    ends = sentence_ends(text)
     trimmed = text[: ends[-1]] if ends else text
     return CleanText(trimmed, removed_role_tags, trimmed=trimmed != text)
 
