@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from stages import winrate
-from stages.cli.study import open as study_open
-from stages.cli.study import reveal as study_reveal
+from stages.cli.study.reveal import reveal
 from stages.files.io import read_json, sha256_file
 from stages.run import paths
 from stages.study.folder import KEY, TABLE, ballots_folder, study_folder
+from stages.study.opening import open_study
 from tests.support.study_factory import always, hand_in, make_world, prefers
 
 EDITORS = ("editor-1", "editor-2", "editor-3")
@@ -33,13 +33,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def opened(world: str) -> str:
-    study_open.open_study(continues="")
+    open_study(continues="")
     return world
 
 
 def judge_all(study_id: str, editor: Any) -> None:
     hand_in(study_id, dict.fromkeys(EDITORS, editor))
-    study_reveal.reveal(despite_missing="")
+    reveal(despite_missing="")
 
 
 def test_without_a_study_it_is_pending_and_says_what_there_is_to_judge(world: str) -> None:

@@ -1,1 +1,1 @@
-"""The command tree: `bluepencil study open` is `cli/study/open.py`."""
+"""The command tree: `bluepencil study plan` is `cli/study/plan.py`."""

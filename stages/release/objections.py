@@ -16,7 +16,7 @@ from stages.run import paths
 from stages.run.params import PARAMS_FILE, Params
 from stages.study.check import check_study
 from stages.study.folder import COMMITMENT, current_study_id, read_study, study_folder
-from stages.study.opening import prereg_from
+from stages.study.prereg import prereg_from
 from stages.variants.variants import flatten_params
 
 WATCHED = ("params.yaml", "dvc.yaml", LOCK, "data/", "metrics/", "reports/", "stages/", "study/")

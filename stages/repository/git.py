@@ -1,4 +1,7 @@
-"""Git as plain values, by the `git` command itself."""
+"""Git as plain values, by the `git` command itself.
+
+Paths are those from the current folder, which may be a subfolder of a larger repository.
+"""
 
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -19,15 +22,11 @@ def has_revision(rev: str) -> bool:
 
 
 def uncommitted_files(watched: tuple[str, ...]) -> list[str]:
-    """Tracked files that differ from HEAD, and untracked ones below the `watched` paths."""
-    entries = git("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all").split("\0")
-    changed = [(entry[:2], entry[3:]) for entry in entries if entry]
+    """Tracked files of this folder that differ from HEAD, and untracked ones below the `watched` paths."""
+    entries = git("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", ".")
+    above = git("rev-parse", "--show-prefix").rstrip("\n")  # git names them from the repository's top
+    changed = [(entry[:2], entry[3:].removeprefix(above)) for entry in entries.split("\0") if entry]
     return [path for state, path in changed if state != "??" or path.startswith(watched)]
-
-
-def changed_files(folder: Path) -> list[str] | None:
-    """Tracked files below `folder` that differ from HEAD; None without a repository or a commit."""
-    return _lines("diff", "--name-only", "-z", "HEAD", "--", str(folder))
 
 
 def tracked_files() -> list[str] | None:
@@ -44,19 +43,22 @@ def would_be_tracked(path: Path) -> bool:
 
 def file_at(rev: str, path: str) -> bytes | None:
     """The bytes of a file at a commit, or None where it had none of that name."""
-    if _ask("cat-file", "-e", f"{rev}:{path}") is None:
-        return None
-    return _ask("cat-file", "blob", f"{rev}:{path}")  # None for a folder
+    return _ask("cat-file", "blob", f"{rev}:./{path}")  # None for a folder, too
 
 
 def files_under(rev: str, folder: str) -> list[str]:
     """Paths of all files below `folder` at a commit."""
-    return _lines("ls-tree", "-r", "-z", "--full-tree", "--name-only", rev, "--", f"{folder}/") or []
+    return _lines("ls-tree", "-r", "-z", "--name-only", rev, "--", f"{folder}/") or []
 
 
-def commits_of(path: Path) -> list[str] | None:
-    """The commits that changed `path`, the newest first; None without a repository or a commit."""
-    return _lines("log", "-z", "--format=%H", "--", str(path))
+def commits_of(*paths: Path) -> list[str] | None:
+    """The commits that changed any of `paths`, the newest first; None without a repository or a commit."""
+    return _lines("log", "-z", "--format=%H", "--", *map(str, paths))
+
+
+def is_shallow() -> bool:
+    """Does this clone hold only the last commits of its history?"""
+    return (_ask("rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
 
 
 def commit_that_added(path: str) -> str | None:

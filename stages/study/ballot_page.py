@@ -7,12 +7,17 @@ completion can become markup or script. Screens carry opaque ids; no side, kind 
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from stages.pages.html import TEMPLATES, render_page
+from stages.study.anchors import ANCHORS
+from stages.study.design import Left, Slot, opaque_id
+from stages.study.seal import Opening, page_id
+
+OPPOSITE: dict[Left, Left] = {"policy": "base", "base": "policy", "better": "worse", "worse": "better"}
 
 
 class Screen(NamedTuple):
@@ -22,6 +27,44 @@ class Screen(NamedTuple):
     prompt: str
     left: str
     right: str
+
+
+def render_editor_page(opening: Opening, editor: str, slots: Sequence[Slot], key_sha256: str) -> str:
+    """One editor's page, screens in the order drawn."""
+    texts = texts_by_item(opening)
+    return render_ballot_page(
+        [Screen(slot.slot_id, *_sides(texts[slot.item_id], slot.left)) for slot in slots],
+        study_id=opening.study_id,
+        page_id=page_id(opening.secret, editor),
+        editor=editor,
+        key_sha256=key_sha256,
+        synthetic=opening.synthetic,
+    )
+
+
+def texts_by_item(opening: Opening) -> dict[str, Mapping[str, str]]:
+    """item id -> prompt and both texts by what they are; anchors too."""
+    items: dict[str, Mapping[str, str]] = {
+        opaque_id(opening.secret, "item", item.prompt_id): {
+            "prompt": item.prompt,
+            "policy": item.policy_completion,
+            "base": item.base_completion,
+        }
+        for item in opening.items
+    }
+    anchors = {
+        opaque_id(opening.secret, "anchor", anchor.name): {
+            "prompt": anchor.prompt,
+            "better": anchor.better,
+            "worse": anchor.worse,
+        }
+        for anchor in ANCHORS
+    }
+    return items | anchors
+
+
+def _sides(texts: Mapping[str, str], left: Left) -> tuple[str, str, str]:
+    return texts["prompt"], texts[left], texts[OPPOSITE[left]]
 
 
 def render_ballot_page(

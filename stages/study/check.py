@@ -9,8 +9,8 @@ from stages.files.hashing import sha256_hex
 from stages.files.json_text import parse_json
 from stages.files.record import Record
 from stages.study.ballots import Ballot, check_ballots
+from stages.study.design import opaque_id
 from stages.study.items import BlindItem
-from stages.study.lots import opaque_id
 from stages.study.prereg import Prereg
 from stages.study.seal import (
     Commitment,
@@ -18,7 +18,6 @@ from stages.study.seal import (
     Reveal,
     TableRow,
     commitment_bytes,
-    design_of,
     draw_key_pages,
     page_id,
     seal_sha256,
@@ -43,6 +42,7 @@ class StudyFiles(NamedTuple):
     generations: Mapping[str, bytes]  # base, policy
     parsed_prereg: Prereg | None
     first_look: "StudyFiles | None" = None  # the study that this one continues
+    crlf: tuple[str, ...] = ()  # files on disk whose line ends are CRLF; the bytes above have LF
 
 
 class Study(NamedTuple):
@@ -181,7 +181,7 @@ def _key_misfits(
     shown = [row.prompt_id for row in table if row.status == "shown"]
     if key.study_id != commitment.study_id:
         yield f"belongs to study {key.study_id}"
-    if key.pages != draw_key_pages(secret, shown, design_of(prereg)):
+    if key.pages != draw_key_pages(secret, shown, prereg):
         yield "its sides and orders are not those that its secret draws"
     for editor, page in commitment.pages.items():
         if [slot.slot_id for slot in key.pages.get(editor, [])] != page.slot_ids:

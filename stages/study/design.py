@@ -4,26 +4,19 @@ Every lot is an HMAC-SHA256 of a name under the study's 32-byte secret. Without 
 can be foretold; with it, anyone can draw again and find the same.
 """
 
+import hmac
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from stages.files.record import Record
-from stages.study.lots import SECRET_BYTES, below, lot, opaque_id, shuffled
+from stages.study.prereg import Prereg
 
+SECRET_BYTES = 32
 N_SWAPS_PER_CELL = 10  # 2 x 2 exchanges that mix the table of sides; the totals stay
 N_PLACEMENT_TRIES = 500
 
 Kind = Literal["item", "repeat", "anchor"]
 Left = Literal["policy", "base", "better", "worse"]
-
-
-class Design(Record):
-    """The design of a study, as pre-registered."""
-
-    editors: list[str]
-    n_repeats: int
-    min_repeat_distance: int
-    n_anchors: int
 
 
 class Slot(Record):
@@ -35,6 +28,26 @@ class Slot(Record):
     left: Left
 
 
+def lot(secret: bytes, *names: str) -> bytes:
+    """32 bytes that depend on the secret and the names alone."""
+    return hmac.digest(secret, b"".join(name.encode() + b"\0" for name in names), "sha256")
+
+
+def opaque_id(secret: bytes, *names: str) -> str:
+    """12 hex digits that tell nothing about the names."""
+    return lot(secret, "id", *names).hex()[:12]
+
+
+def shuffled(secret: bytes, label: str, names: Sequence[str]) -> list[str]:
+    """The names in an order drawn by lot, whatever order they came in."""
+    return sorted(names, key=lambda name: lot(secret, "order", label, name))
+
+
+def below(secret: bytes, limit: int, *names: str) -> int:
+    """A whole number in [0, limit)."""
+    return int.from_bytes(lot(secret, "below", *names)[:8], "big") % limit
+
+
 class Placed(NamedTuple):
     """Where the repeats go: positions of the first showings and, pairwise, of the second ones."""
 
@@ -43,7 +56,7 @@ class Placed(NamedTuple):
 
 
 def draw_pages(
-    secret: bytes, prompt_ids: Sequence[str], anchor_ids: Sequence[str], design: Design
+    secret: bytes, prompt_ids: Sequence[str], anchor_ids: Sequence[str], design: Prereg
 ) -> dict[str, list[Slot]]:
     """Each editor's slots in the order shown. ValueError where the design does not fit the prompts.
 
@@ -59,7 +72,7 @@ def draw_pages(
     }
 
 
-def _refuse_misfit(n_prompts: int, n_anchor_texts: int, design: Design) -> None:
+def _refuse_misfit(n_prompts: int, n_anchor_texts: int, design: Prereg) -> None:
     n_slots = n_prompts + design.n_repeats + design.n_anchors
     if n_prompts == 0:
         raise ValueError("there is no prompt left to show")
@@ -123,7 +136,7 @@ def _mix(
 
 
 def _draw_page(
-    secret: bytes, editor: str, policy_left: Mapping[str, bool], anchor_ids: Sequence[str], design: Design
+    secret: bytes, editor: str, policy_left: Mapping[str, bool], anchor_ids: Sequence[str], design: Prereg
 ) -> list[Slot]:
     prompts = shuffled(secret, f"{editor} items", list(policy_left))
     anchors = shuffled(secret, f"{editor} anchors", anchor_ids)[: design.n_anchors]

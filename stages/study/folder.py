@@ -8,15 +8,12 @@ data/ballots/<study_id>/     one JSON file per editor, receipts.json
 
 from pathlib import Path
 
-import yaml
-
 from stages.errors import StudyError
 from stages.files.io import read_json
 from stages.files.json_text import parse_json
-from stages.files.yaml_text import parse_yaml
 from stages.run import paths
 from stages.study.check import StudyFiles
-from stages.study.prereg import Prereg
+from stages.study.prereg import parse_prereg
 from stages.study.seal import REHEARSAL, STUDY_ID, study_id_of
 
 COMMITMENT = "commitment.json"
@@ -77,22 +74,33 @@ def _continued(commitment: bytes | None) -> str:
 
 
 def _read_one(study_id: str) -> StudyFiles:
-    folder, prereg = study_folder(study_id), read_bytes(study_folder(study_id) / PREREG)
+    folder, crlf = study_folder(study_id), list[str]()
+
+    def read(path: Path) -> bytes | None:
+        """The bytes as they were sealed: git may have written CRLF; no such file has a CR itself."""
+        data = read_bytes(path)
+        if data is not None and b"\r\n" in data:
+            crlf.append(path.as_posix())
+            data = data.replace(b"\r\n", b"\n")
+        return data
+
+    prereg = read(folder / PREREG)
     models = {model: read_bytes(paths.generations(model)) for model in ("base", "policy")}
     is_current = study_id.removeprefix(REHEARSAL) == _items_id()
     return StudyFiles(
         study_id=study_id,
-        commitment=read_bytes(folder / COMMITMENT),
+        commitment=read(folder / COMMITMENT),
         prereg=prereg,
-        table=read_bytes(folder / TABLE),
-        pages={path.name: read_bytes(path) or b"" for path in sorted(folder.glob("*.html"))},
-        key=read_bytes(folder / KEY),
-        reveal=read_bytes(folder / REVEAL),
-        ballots={path.name: read_bytes(path) or b"" for path in ballot_files(study_id)},
+        table=read(folder / TABLE),
+        pages={path.name: read(path) or b"" for path in sorted(folder.glob("*.html"))},
+        key=read(folder / KEY),
+        reveal=read(folder / REVEAL),
+        ballots={path.name: read(path) or b"" for path in ballot_files(study_id)},
         receipts=read_receipts(study_id),
         items=read_bytes(paths.BLIND_ITEMS) if is_current else None,
         generations={model: data for model, data in models.items() if data is not None} if is_current else {},
         parsed_prereg=parse_prereg(prereg),
+        crlf=tuple(crlf),
     )
 
 
@@ -115,24 +123,6 @@ def read_receipts(study_id: str) -> dict[str, str]:
     """File name -> SHA-256 that its editor reported."""
     path = ballots_folder(study_id) / RECEIPTS
     return {name: str(value) for name, value in read_json(path).items()} if path.exists() else {}
-
-
-def render_prereg(prereg: Prereg) -> str:
-    """The pre-registration as YAML, keys in the order in which they are explained."""
-    note = "# What was fixed before anyone judged. The commitment carries this file's SHA-256.\n"
-    return note + yaml.safe_dump(
-        prereg.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
-    )
-
-
-def parse_prereg(data: bytes | None) -> Prereg | None:
-    """The pre-registration, or None where it is missing or does not fit; its hash is checked elsewhere."""
-    if data is None:
-        return None
-    try:
-        return Prereg.model_validate(parse_yaml(data.decode()))
-    except ValueError:  # ValidationError and UnicodeDecodeError are two
-        return None
 
 
 def read_bytes(path: Path) -> bytes | None:

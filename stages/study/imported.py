@@ -5,15 +5,38 @@ left (policy or base) and `choice` the side chosen (left, right or tie). Optiona
 `base_chars`. Nothing of this was sealed or counterbalanced by us, and the result says so.
 """
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from stages.files.record import Record
+from pydantic import ValidationError
+
+from stages.errors import InputError
+from stages.files.io import read_text, sha256_file
+from stages.files.json_text import parse_json
+from stages.files.record import Record, first_problem
 from stages.study.design import Slot
 from stages.study.prereg import Z_ONE_LOOK
 from stages.study.unblind import Judgement, Unblinded, by_prompt, outcome_of
 from stages.study.winrate import estimate_winrate
 from stages.study.winrate_secondary import secondary_metrics
+
+N_ERRORS_SHOWN = 5
+HEADER = "prompt_id,editor,left,choice"
+FIELDS = ("prompt_id", "left", "policy_chars", "base_chars")  # of a task's data
+TASK = {"data": dict, "annotations": list}
+
+Sides = Mapping[str, Mapping[str, str]]  # prompt id -> what the task itself does not say
+
+
+class Judged(NamedTuple):
+    """One judgement as read: its place, its cells as a line of the CSV has them, or what is wrong."""
+
+    place: str
+    cells: dict[str, str]
+    problem: str = ""
 
 
 class ImportedRow(Record):
@@ -25,6 +48,72 @@ class ImportedRow(Record):
     choice: Literal["left", "tie", "right"]
     policy_chars: int | None = None
     base_chars: int | None = None
+
+
+def measure_imported(path: Path, sides: Path | None) -> dict[str, Any]:
+    """Win rate, interval and secondary analyses; InputError names places that do not fit.
+
+    `path` is a CSV table, or Label Studio's JSON export, for which `sides` may say what the tasks do not.
+    """
+    try:
+        return {**estimate_imported(read_rows(path, sides), salt=sha256_file(path)), "sealed": False}
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_rows(path: Path, sides: Path | None) -> list[ImportedRow]:
+    """Every judgement of the file; empty cells are left out."""
+    rows, problems = [], []
+    for judged in read_judged(path, sides):
+        if judged.problem:
+            problems.append(f"{judged.place}: {judged.problem}")
+            continue
+        try:
+            rows.append(ImportedRow.model_validate(judged.cells))
+        except ValidationError as error:
+            problems.append(f"{judged.place}: {first_problem(error)}")
+    if problems or not rows:
+        if not problems:
+            raise InputError(f"{path}: holds no judgement; the header of a table is {HEADER}, check the file")
+        shown = "\n  ".join(problems[:N_ERRORS_SHOWN])
+        raise InputError(f"{path}: {len(problems)} judgements do not fit; correct them\n  {shown}")
+    return rows
+
+
+def read_judged(path: Path, sides: Path | None) -> Iterator[Judged]:
+    """The judgements as they stand in the file, told by the ending of its name."""
+    if path.suffix.lower() == ".json":
+        try:
+            yield from read_export(parse_json(read_text(path)), read_sides(sides) if sides else {})
+        except ValueError as error:
+            raise InputError(
+                f"{path}: is no export in Label Studio's format JSON ({error}); export it again"
+            ) from error
+    elif sides is not None:
+        raise InputError(f"{path}: --sides goes with Label Studio's JSON export; a table has a column `left`")
+    else:
+        yield from read_table(path)
+
+
+def read_sides(path: Path) -> dict[str, Mapping[str, str]]:
+    """prompt id -> its line; InputError where a prompt has two."""
+    sides: dict[str, Mapping[str, str]] = {}
+    for judged in read_table(path):
+        prompt_id = judged.cells.get("prompt_id", "")
+        if prompt_id in sides:
+            raise InputError(f"{path}: {judged.place}: prompt {prompt_id!r} has a line already; keep one")
+        sides[prompt_id] = judged.cells
+    return sides
+
+
+def read_table(path: Path) -> Iterator[Judged]:
+    """Every line of a CSV file, empty cells left out."""
+    reader = csv.DictReader(StringIO(read_text(path).removeprefix("\ufeff"), newline=""))
+    try:
+        for line in reader:
+            yield Judged(f"line {reader.line_num}", {str(name): cell for name, cell in line.items() if cell})
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num}: is no CSV ({error})") from error
 
 
 def estimate_imported(rows: Sequence[ImportedRow], *, salt: str) -> dict[str, Any]:
@@ -72,20 +161,6 @@ def _relative_lengths(rows: Sequence[ImportedRow]) -> Mapping[str, float]:
     return lengths
 
 
-FIELDS = ("prompt_id", "left", "policy_chars", "base_chars")
-
-
-Sides = Mapping[str, Mapping[str, str]]  # prompt id -> what the task itself does not say
-
-
-class Judged(NamedTuple):
-    """One annotation: where it stands, its cells as a line of the CSV would have them, or what is wrong."""
-
-    place: str
-    cells: dict[str, str]
-    problem: str = ""
-
-
 def read_export(export: object, sides: Sides) -> Iterator[Judged]:
     """Every annotation that was not skipped; ValueError where this is no such export.
 
@@ -95,7 +170,7 @@ def read_export(export: object, sides: Sides) -> Iterator[Judged]:
         raise ValueError("a list of tasks was expected; export from Label Studio in the format JSON")
     for number, task in enumerate(export, start=1):
         place = f"task {task.get('id', number) if isinstance(task, dict) else number}"
-        if not isinstance(task, dict) or not all(isinstance(task.get(k), t) for k, t in _TASK.items()):
+        if not isinstance(task, dict) or not all(isinstance(task.get(k), t) for k, t in TASK.items()):
             yield Judged(place, {}, "has no data and annotations; export in the format JSON, not JSON-MIN")
             continue
         if sides and task["data"].get("left") is not None:
@@ -104,9 +179,6 @@ def read_export(export: object, sides: Sides) -> Iterator[Judged]:
         known = _task_cells(task["data"], sides)
         for count, annotation in enumerate(task["annotations"], start=1):
             yield from _read_annotation(f"{place}, annotation {count}", annotation, known)
-
-
-_TASK = {"data": dict, "annotations": list}
 
 
 def _task_cells(data: Mapping[str, Any], sides: Sides) -> dict[str, str]:

@@ -1,61 +1,141 @@
-"""The files of a freshly opened study: secret, pages, item table, pre-registration, commitment."""
+"""A study is opened: what cannot be judged is refused, lots are drawn, everything is written and sealed."""
 
-import os
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from stages.errors import StudyError
 from stages.files.hashing import sha256_hex
-from stages.files.io import replacing_folder, sha256_file, write_jsonl, write_text
+from stages.files.io import read_jsonl, replacing_folder, sha256_file, write_jsonl, write_text
 from stages.run import paths
-from stages.run.params import Params
-from stages.study.anchors import ANCHORS
-from stages.study.ballot_page import Screen, render_ballot_page
-from stages.study.design import Slot
+from stages.run.params import Params, load_params
+from stages.run.progress import say
+from stages.study.ballot_page import render_editor_page
+from stages.study.check import check_study, continuation_problems
+from stages.study.design import SECRET_BYTES
 from stages.study.folder import (
     COMMITMENT,
     PREREG,
     TABLE,
     ballots_folder,
+    current_study_id,
     page_file,
-    parse_prereg,
     read_bytes,
-    render_prereg,
+    read_study,
+    refuse_no_id,
     study_folder,
 )
 from stages.study.items import BlindItem
-from stages.study.lots import opaque_id
-from stages.study.prereg import Prereg
+from stages.study.prereg import Prereg, parse_prereg, prereg_from, render_prereg
 from stages.study.seal import (
     Commitment,
     Key,
+    Opening,
     PageSeal,
     commitment_bytes,
-    design_of,
     key_bytes,
     make_key,
     make_table,
     page_id,
     seal,
 )
+from stages.study.secret import refuse_secret_in_git, write_secret
+
+N_VOIDS_SHOWN = 20
 
 
-class Opening(NamedTuple):
-    """Everything an open study is made of."""
+def open_study(*, continues: str) -> None:
+    """Open the study of the current items; StudyError where it is open, too void or unfit.
 
-    study_id: str
-    items: Sequence[BlindItem]
-    prereg: Prereg
-    secret: bytes
-    synthetic: bool
-    continues: str = ""  # the study of the first look
+    `continues` names the study of the first look, where this is the second of two; "" otherwise.
+    """
+    params = load_params()
+    items = read_jsonl(paths.BLIND_ITEMS, BlindItem)
+    study_id = current_study_id()
+    refuse_opened(study_id)
+    refuse_void(items, max_void_prompts=params.study.max_void_prompts)
+    refuse_secret_in_git(Path(params.study.secret_path))
+    prereg = settle_prereg(params)
+
+    if continues:
+        refuse_continuing(continues, items, prereg)
+    secret = secrets.token_bytes(SECRET_BYTES)
+    opening = Opening(study_id, items, prereg, secret, synthetic=False, continues=continues)
+    _say_next(opening, establish(params, opening))
+
+
+def refuse_continuing(first_id: str, items: Sequence[BlindItem], prereg: Prereg) -> None:
+    """StudyError unless the first look is sound, complete, revealed, of two looks and of other prompts."""
+    refuse_no_id(first_id)
+    if not study_folder(first_id).is_dir():
+        raise StudyError(f"{study_folder(first_id)}: there is no such study to continue")
+    files = read_study(first_id)
+    first = check_study(files)
+    problems = [*first.problems, *continuation_problems(files, first)]
+    if files.parsed_prereg != prereg:
+        problems.append("was pre-registered otherwise than params.yaml says now")
+    old = {row.prompt_sha256 for row in first.table}
+    n_shared = sum(sha256_hex(item.prompt.encode()) in old for item in items)
+    if n_shared:
+        problems.append(f"shares {n_shared} prompts with these completions; a second look needs fresh ones")
+    shared_ids = sorted({row.prompt_id for row in first.table} & {item.prompt_id for item in items})
+    if shared_ids:
+        problems.append(
+            f"has {len(shared_ids)} prompts with ids that these have too ({', '.join(shared_ids[:3])}); "
+            "give fresh prompts ids of their own"
+        )
+    if problems:
+        raise StudyError(f"study {first_id} cannot be continued\n  " + "\n  ".join(problems))
+
+
+def refuse_opened(study_id: str) -> None:
+    """An opened study is never opened again: its pages may be with the editors already."""
+    if study_folder(study_id).exists():
+        raise StudyError(
+            f"{study_folder(study_id)}: this study is open already; see `bluepencil study status`"
+        )
+
+
+def refuse_void(items: Sequence[BlindItem], *, max_void_prompts: int) -> None:
+    """StudyError where too many prompts give a model away, or none is left to judge."""
+    void = [item for item in items if item.status == "void"]
+    lines = [
+        f"  prompt {item.prompt_id}: {tell.side}, {tell.rule}: {tell.phrase!r}"
+        for item in void
+        for tell in item.tells
+    ]
+    shown = "\n".join(
+        lines[:N_VOIDS_SHOWN]
+        + ([f"  and {len(lines) - N_VOIDS_SHOWN} more"] if lines[N_VOIDS_SHOWN:] else [])
+    )
+    if len(void) > max_void_prompts:
+        raise StudyError(
+            f"{paths.BLIND_ITEMS}: {len(void)} of {len(items)} prompts give a model away, "
+            f"study.max_void_prompts allows {max_void_prompts}\n{shown}\n"
+            "  change generate.* or the model, or raise study.max_void_prompts and say why"
+        )
+    if not any(item.status == "shown" for item in items):
+        n_identical = sum(item.status == "identical" for item in items)
+        raise StudyError(
+            f"{paths.BLIND_ITEMS}: nothing is left to show: {n_identical} prompts have identical "
+            f"completions, {len(void)} are void" + (f"\n{shown}" if shown else "")
+        )
+
+
+def _say_next(opening: Opening, secret: Path) -> None:
+    folder = study_folder(opening.study_id)
+    say(f"opened {folder}: one page for each of {', '.join(opening.prereg.editors)}")
+    say(f"secret: {secret} (keep a copy in a safe place; without it the ballots cannot be read)")
+    say(
+        f"next: git add {folder} {ballots_folder(opening.study_id)} && git commit, "
+        "then send each editor their page"
+    )
 
 
 def establish(params: Params, opening: Opening) -> Path:
     """Write the secret, the study's folder and an empty one for its ballots; returns the secret's path."""
     key = draw_key(opening)
-    path = write_secret(params, opening)
+    path = write_secret(params, opening.study_id, opening.secret)
     try:
         write_study(opening, key)
     except BaseException:
@@ -67,33 +147,10 @@ def establish(params: Params, opening: Opening) -> Path:
     return path
 
 
-def secret_file(params: Params, study_id: str) -> Path:
-    """Where the secret of a study lies."""
-    return Path(params.study.secret_path) / study_id
-
-
-def write_secret(params: Params, opening: Opening) -> Path:
-    """Write the secret for its owner's eyes alone; StudyError where one is there already."""
-    path = secret_file(params, opening.study_id)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise StudyError(
-            f"{path}: there is a secret of this study, its folder {study_folder(opening.study_id)} is gone\n"
-            "  restore the folder from git; move the secret away and open again only if no page was sent"
-        ) from error
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(opening.secret.hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return path
-
-
 def draw_key(opening: Opening) -> Key:
     """Draw every lot; StudyError where the design does not fit the prompts."""
     try:
-        return make_key(opening.secret, opening.items, design_of(opening.prereg), study_id=opening.study_id)
+        return make_key(opening.secret, opening.items, opening.prereg, study_id=opening.study_id)
     except ValueError as error:
         raise StudyError(f"the study cannot be laid out: {error}") from error
 
@@ -137,63 +194,6 @@ def write_study(opening: Opening, key: Key) -> Commitment:
 def continued_sha256(study_id: str) -> str:
     """The hash of the first look's commitment; "" where this study continues none."""
     return sha256_file(study_folder(study_id) / COMMITMENT) if study_id else ""
-
-
-def render_editor_page(opening: Opening, editor: str, slots: Sequence[Slot], key_sha256: str) -> str:
-    """One editor's page, screens in the order drawn."""
-    texts = texts_by_item(opening)
-    return render_ballot_page(
-        [Screen(slot.slot_id, *_sides(texts[slot.item_id], slot)) for slot in slots],
-        study_id=opening.study_id,
-        page_id=page_id(opening.secret, editor),
-        editor=editor,
-        key_sha256=key_sha256,
-        synthetic=opening.synthetic,
-    )
-
-
-def texts_by_item(opening: Opening) -> dict[str, Mapping[str, str]]:
-    """item id -> prompt and both texts by what they are; anchors too."""
-    texts: dict[str, Mapping[str, str]] = {
-        opaque_id(opening.secret, "item", item.prompt_id): {
-            "prompt": item.prompt,
-            "policy": item.policy_completion,
-            "base": item.base_completion,
-        }
-        for item in opening.items
-    }
-    anchors = {
-        opaque_id(opening.secret, "anchor", anchor.name): {
-            "prompt": anchor.prompt,
-            "better": anchor.better,
-            "worse": anchor.worse,
-        }
-        for anchor in ANCHORS
-    }
-    return texts | anchors
-
-
-OPPOSITE = {"policy": "base", "base": "policy", "better": "worse", "worse": "better"}
-
-
-def _sides(texts: Mapping[str, str], slot: Slot) -> tuple[str, str, str]:
-    return texts["prompt"], texts[slot.left], texts[OPPOSITE[slot.left]]
-
-
-def prereg_from(params: Params) -> Prereg:
-    """The pre-registration that the parameters ask for."""
-    study = params.study
-    return Prereg(
-        n_prompts=params.generate.n_prompts,
-        editors=list(study.editors),
-        n_repeats=study.n_repeats,
-        min_repeat_distance=study.min_repeat_distance,
-        n_anchors=study.n_anchors,
-        looks=study.looks,
-        max_void_prompts=study.max_void_prompts,
-        min_share=params.limits.winrate.min_share,
-        chance=params.limits.winrate.chance,
-    )
 
 
 def settle_prereg(params: Params) -> Prereg:

@@ -2,7 +2,11 @@
 
 from typing import Literal
 
+import yaml
+
 from stages.files.record import Record, ShortName
+from stages.files.yaml_text import parse_yaml
+from stages.run.params import Params
 
 # Two-sided z of every win-rate bound: one look, or the first and second of two (O'Brien-Fleming
 # at half of the information, 5 % over both looks).
@@ -35,3 +39,37 @@ class Prereg(Record):
 def z_of_look(looks: Literal[1, 2], look: int) -> float:
     """The z of both bounds at this look (1 or 2)."""
     return Z_ONE_LOOK if looks == 1 else Z_TWO_LOOKS[look - 1]
+
+
+def prereg_from(params: Params) -> Prereg:
+    """The pre-registration that the parameters ask for."""
+    study = params.study
+    return Prereg(
+        n_prompts=params.generate.n_prompts,
+        editors=list(study.editors),
+        n_repeats=study.n_repeats,
+        min_repeat_distance=study.min_repeat_distance,
+        n_anchors=study.n_anchors,
+        looks=study.looks,
+        max_void_prompts=study.max_void_prompts,
+        min_share=params.limits.winrate.min_share,
+        chance=params.limits.winrate.chance,
+    )
+
+
+def render_prereg(prereg: Prereg) -> str:
+    """The pre-registration as YAML, keys in the order in which they are explained."""
+    note = "# What was fixed before anyone judged. The commitment carries this file's SHA-256.\n"
+    return note + yaml.safe_dump(
+        prereg.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
+    )
+
+
+def parse_prereg(data: bytes | None) -> Prereg | None:
+    """The pre-registration, or None where it is missing or does not fit; its hash is checked elsewhere."""
+    if data is None:
+        return None
+    try:
+        return Prereg.model_validate(parse_yaml(data.decode()))
+    except ValueError:  # ValidationError and UnicodeDecodeError are two
+        return None

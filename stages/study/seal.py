@@ -6,7 +6,7 @@ fits one key only afterwards: whoever published the commitment cannot choose sid
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -14,24 +14,27 @@ from stages.files.hashing import sha256_hex
 from stages.files.json_text import canonical_json
 from stages.files.record import Record, ShortName
 from stages.study.anchors import ANCHORS
-from stages.study.design import Design, Slot, draw_pages
+from stages.study.design import Slot, draw_pages, opaque_id
 from stages.study.items import BlindItem
-from stages.study.lots import opaque_id
 from stages.study.prereg import Prereg
 
 STUDY_ID_DIGITS = 12
-
-
 REHEARSAL = "rehearsal-"
-
-
 STUDY_ID = re.compile(rf"({REHEARSAL})?[0-9a-f]{{{STUDY_ID_DIGITS}}}")
 
-
 Two = Field(min_length=2, max_length=2)
-
-
 CountOrZero = Annotated[int, Field(ge=0)]
+
+
+class Opening(NamedTuple):
+    """Everything an open study is made of."""
+
+    study_id: str
+    items: Sequence[BlindItem]
+    prereg: Prereg
+    secret: bytes
+    synthetic: bool
+    continues: str = ""  # the study of the first look
 
 
 class TableRow(Record):
@@ -96,16 +99,6 @@ def study_id_of(items_file: bytes) -> str:
     return sha256_hex(items_file)[:STUDY_ID_DIGITS]
 
 
-def design_of(prereg: Prereg) -> Design:
-    """The part of the pre-registration that lots are drawn from."""
-    return Design(
-        editors=prereg.editors,
-        n_repeats=prereg.n_repeats,
-        min_repeat_distance=prereg.min_repeat_distance,
-        n_anchors=prereg.n_anchors,
-    )
-
-
 def make_table(secret: bytes, items: Sequence[BlindItem]) -> list[TableRow]:
     """The public item table, ordered by item id."""
     return sorted((_table_row(secret, item) for item in items), key=lambda row: row.item_id)
@@ -126,7 +119,7 @@ def _table_row(secret: bytes, item: BlindItem) -> TableRow:
     )
 
 
-def make_key(secret: bytes, items: Sequence[BlindItem], design: Design, *, study_id: str) -> Key:
+def make_key(secret: bytes, items: Sequence[BlindItem], design: Prereg, *, study_id: str) -> Key:
     """Draw every lot. ValueError where the design does not fit the items."""
     shown = [item.prompt_id for item in items if item.status == "shown"]
     return Key(
@@ -140,7 +133,7 @@ def make_key(secret: bytes, items: Sequence[BlindItem], design: Design, *, study
     )
 
 
-def draw_key_pages(secret: bytes, shown_prompt_ids: Sequence[str], design: Design) -> dict[str, list[Slot]]:
+def draw_key_pages(secret: bytes, shown_prompt_ids: Sequence[str], design: Prereg) -> dict[str, list[Slot]]:
     """Every editor's screens, with the built-in anchors."""
     return draw_pages(secret, shown_prompt_ids, [anchor.name for anchor in ANCHORS], design)
 

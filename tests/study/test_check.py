@@ -11,13 +11,11 @@ from stages.files.hashing import sha256_hex
 from stages.files.json_text import canonical_json
 from stages.study.ballots import Answer, content_sha256, write_ballot
 from stages.study.check import StudyFiles, check_study
-from stages.study.prereg import Prereg
 from stages.study.seal import (
     Commitment,
     PageSeal,
     Reveal,
     commitment_bytes,
-    design_of,
     key_bytes,
     make_key,
     make_table,
@@ -25,21 +23,11 @@ from stages.study.seal import (
     seal,
     study_id_of,
 )
-from tests.support.study_factory import make_item
+from tests.support.study_factory import make_item, make_prereg
 
 SECRET = hashlib.sha256(b"verify").digest()
 EDITORS = ["ann", "ben", "eve"]
-PREREG = Prereg(
-    n_prompts=12,
-    editors=EDITORS,
-    n_repeats=2,
-    min_repeat_distance=3,
-    n_anchors=1,
-    looks=1,
-    max_void_prompts=2,
-    min_share=0.6,
-    chance=0.5,
-)
+PREREG = make_prereg(editors=EDITORS)
 
 
 def jsonl(rows: Any) -> bytes:
@@ -51,7 +39,7 @@ def make_files(*, secret: bytes = SECRET, revealed: bool = True) -> StudyFiles:
     items_file, table_file, prereg_file = jsonl(items), jsonl(make_table(secret, items)), b"prereg: fixed\n"
     study_id = study_id_of(items_file)
     generations = {"base": b"base rows\n", "policy": b"policy rows\n"}
-    key = make_key(secret, items, design_of(PREREG), study_id=study_id)
+    key = make_key(secret, items, PREREG, study_id=study_id)
     pages = {f"ballot-{editor}.html": f"<p>{editor}</p>".encode() for editor in EDITORS}
     commitment = seal(
         {

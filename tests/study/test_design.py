@@ -4,8 +4,9 @@ from itertools import product
 
 import pytest
 
-from stages.study.design import Design, draw_pages, draw_sides, place_repeats
-from stages.study.lots import below, lot, shuffled
+from stages.study.design import below, draw_pages, draw_sides, lot, place_repeats, shuffled
+from stages.study.prereg import Prereg
+from tests.support.study_factory import make_prereg
 
 ANCHORS = ["a1", "a2", "a3"]
 
@@ -16,9 +17,9 @@ def secret(number: int) -> bytes:
 
 def make_design(
     n_editors: int = 3, n_repeats: int = 10, min_repeat_distance: int = 15, n_anchors: int = 2
-) -> Design:
+) -> Prereg:
     editors = [f"editor-{number}" for number in range(n_editors)]
-    return Design(
+    return make_prereg(
         editors=editors, n_repeats=n_repeats, min_repeat_distance=min_repeat_distance, n_anchors=n_anchors
     )
 

@@ -1,7 +1,6 @@
 import hashlib
 
 from stages.files.hashing import sha256_hex
-from stages.study.design import Design
 from stages.study.seal import (
     Commitment,
     PageSeal,
@@ -13,11 +12,11 @@ from stages.study.seal import (
     seal_sha256,
     study_id_of,
 )
-from tests.support.study_factory import make_item
+from tests.support.study_factory import make_item, make_prereg
 
 SECRET = hashlib.sha256(b"seal").digest()
 OTHER = hashlib.sha256(b"other").digest()
-DESIGN = Design(editors=["a", "b", "c"], n_repeats=2, min_repeat_distance=3, n_anchors=2)
+DESIGN = make_prereg(editors=["a", "b", "c"], n_repeats=2, min_repeat_distance=3, n_anchors=2)
 
 
 def make_items(n: int = 12) -> list:

@@ -12,14 +12,14 @@ import pytest
 import yaml
 
 from stages import accuracy, capability, gate, probe_summary, report, winrate
-from stages.cli.study import open as study_open
-from stages.cli.study import plan as study_plan
-from stages.cli.study import reveal as study_reveal
+from stages.cli.study.plan import plan_study
+from stages.cli.study.reveal import reveal
 from stages.files.io import write_json, write_jsonl
 from stages.files.pairs import SplitPair, split_sha256
 from stages.logprobs.reference import ReferenceRow
 from stages.logprobs.reference_table import write_reference
 from stages.run import paths
+from stages.study.opening import open_study
 from tests.support.decision_factory import REVIEWED, ROOT
 from tests.support.margin_factory import make_row
 from tests.support.mmlu_factory import make_answer
@@ -55,14 +55,14 @@ def build_world(folder: Path) -> str:
         write_data()
         write_measured()
         write_extras()
-        study_open.open_study(continues="")
+        open_study(continues="")
         hand_in(study_id, dict.fromkeys(EDITORS, prefers("POLICYTEXT")))
         write_json(paths.BALLOTS / study_id / "receipts.json", {})
-        study_reveal.reveal(despite_missing="")
+        reveal(despite_missing="")
         for stage in (accuracy, capability, winrate, probe_summary, gate, report):
             stage.main()
         shutil.copyfile(paths.BALLOTS / study_id / "editor-1.json", "sent.json")
-        study_plan.plan()
+        plan_study()
     return study_id
 
 

@@ -18,12 +18,12 @@ from dvc.repo import Repo
 from peft import LoraConfig, get_peft_model
 
 from stages import gate, generate, probe_summary, report, winrate
-from stages.cli.study.open import open_study
 from stages.cli.study.reveal import reveal
 from stages.files.io import sha256_file, write_json, write_jsonl
 from stages.files.pairs import Prompt, SplitPair
 from stages.run import paths
 from stages.study.folder import current_study_id
+from stages.study.opening import open_study
 from tests.support.decision_factory import (
     ROOT,
     item_row,

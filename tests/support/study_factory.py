@@ -18,6 +18,7 @@ from stages.run import paths
 from stages.study.ballots import Answer, Choice, write_ballot
 from stages.study.folder import ballots_folder, current_study_id, page_file, study_folder
 from stages.study.items import BlindItem
+from stages.study.prereg import Prereg
 
 REPO = Path(__file__).parent.parent.parent
 WORDS = [
@@ -74,6 +75,21 @@ def make_item(prompt_id: str = "p001", **changes: Any) -> BlindItem:
         "synthetic": False,
     }
     return BlindItem(**{**values, **changes})
+
+
+def make_prereg(**changes: Any) -> Prereg:
+    values: dict[str, Any] = {
+        "n_prompts": 12,
+        "editors": ["ann", "ben", "eve"],
+        "n_repeats": 2,
+        "min_repeat_distance": 3,
+        "n_anchors": 1,
+        "looks": 1,
+        "max_void_prompts": 2,
+        "min_share": 0.6,
+        "chance": 0.5,
+    }
+    return Prereg(**{**values, **changes})
 
 
 def paragraph(*names: object) -> str:

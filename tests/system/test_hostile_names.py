@@ -9,9 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from stages import winrate
-from stages.cli.study import open as study_open
-from stages.cli.study import status as study_status
-from stages.cli.study import verify as study_verify
+from stages.cli.study.app import verify
 from stages.errors import BluePencilError, ParamsError, StudyError
 from stages.files.io import read_json
 from stages.release.lineage import Number
@@ -19,8 +17,10 @@ from stages.release.registry import settle_version
 from stages.run import paths
 from stages.run.params import load_params
 from stages.study.ballots import Answer, write_ballot
+from stages.study.collecting import collect_ballot
 from stages.study.folder import study_folder
-from stages.study.prereg import Prereg
+from stages.study.opening import open_study, refuse_continuing
+from stages.study.prereg import Prereg, prereg_from
 from stages.study.seal import Commitment, commitment_bytes, seal
 from tests.support.hostile_factory import snapshot
 from tests.support.study_factory import make_world, page_data
@@ -49,7 +49,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """An open study, whose secret nothing that was printed tells."""
     (tmp_path / "repository").mkdir()
     study_id = make_world(tmp_path / "repository", monkeypatch)
-    study_open.open_study(continues="")
+    open_study(continues="")
     secret = (Path("secrets") / study_id).read_text().strip()
     assert secret not in "".join(capsys.readouterr())
     return study_id
@@ -89,7 +89,7 @@ def test_a_ballot_by_anybody_else_is_not_put_anywhere(opened: str, name: str, tm
     sent.write_bytes(write_ballot(**header, editor=name, answers=answers))
     before = snapshot(tmp_path)
     with pytest.raises(StudyError, match="no editor of this study"):
-        study_status.collect_ballot(sent, receipt="")
+        collect_ballot(sent, receipt="")
     assert snapshot(tmp_path) == before
 
 
@@ -97,9 +97,9 @@ def test_a_ballot_by_anybody_else_is_not_put_anywhere(opened: str, name: str, tm
 def test_a_study_is_named_by_its_id_and_by_no_path(opened: str, name: str) -> None:
     if name:  # without a name it is the current study
         with pytest.raises(StudyError, match="is no study's id"):
-            study_verify.verify(name)
+            verify(name)
     with pytest.raises(StudyError, match="is no study's id"):
-        study_open.refuse_continuing(name, [], study_open.prereg_from(load_params()))
+        refuse_continuing(name, [], prereg_from(load_params()))
 
 
 def test_a_commitment_that_continues_a_path_is_invalid(opened: str) -> None:

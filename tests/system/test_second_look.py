@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from stages import blind, winrate
-from stages.cli.study import open as study_open
-from stages.cli.study import reveal as study_reveal
+from stages.cli.study.reveal import reveal
 from stages.errors import StudyError
 from stages.files.io import read_json, read_jsonl, write_jsonl
 from stages.inference.generation.completions import Generation
 from stages.run import paths
 from stages.study.folder import current_study_id, study_folder
+from stages.study.opening import open_study
 from tests.support.study_factory import hand_in, make_world, prefers
 
 EDITORS = ("editor-1", "editor-2", "editor-3")
@@ -20,7 +20,7 @@ EDITORS = ("editor-1", "editor-2", "editor-3")
 
 def judge(study_id: str, taste: str) -> None:
     hand_in(study_id, dict.fromkeys(EDITORS, prefers(taste)))
-    study_reveal.reveal(despite_missing="")
+    reveal(despite_missing="")
 
 
 def measure() -> dict[str, Any]:
@@ -45,7 +45,7 @@ def generate_fresh_prompts() -> str:
 @pytest.fixture
 def first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     study_id = make_world(tmp_path, monkeypatch, study={"looks": 2})
-    study_open.open_study(continues="")
+    open_study(continues="")
     return study_id
 
 
@@ -54,7 +54,7 @@ def test_the_second_look_pools_both_and_uses_its_own_bound(first: str) -> None:
     one = measure()
     assert (one["look"], one["looks"], one["z"], one["n"]) == (1, 2, 2.797, 69)
     second = generate_fresh_prompts()
-    study_open.open_study(continues=first)
+    open_study(continues=first)
     assert measure()["status"] == "pending"
     judge(second, "BASETEXT")
     two = measure()
@@ -67,7 +67,7 @@ def test_the_second_look_pools_both_and_uses_its_own_bound(first: str) -> None:
 def test_a_tampered_first_look_makes_the_second_invalid(first: str) -> None:
     judge(first, "POLICYTEXT")
     second = generate_fresh_prompts()
-    study_open.open_study(continues=first)
+    open_study(continues=first)
     judge(second, "POLICYTEXT")
     path = study_folder(first) / "items.jsonl"
     path.write_bytes(path.read_bytes() + b"\n")
@@ -78,7 +78,7 @@ def test_a_tampered_first_look_makes_the_second_invalid(first: str) -> None:
 
 def refusal(continues: str) -> str:
     with pytest.raises(StudyError) as error:
-        study_open.open_study(continues=continues)
+        open_study(continues=continues)
     return str(error.value)
 
 
@@ -91,7 +91,7 @@ def test_only_a_complete_study_of_two_looks_can_be_continued(
     assert "no such study" in refusal("f" * 12)
     (tmp_path / "one").mkdir()
     study_id = make_world(tmp_path / "one", monkeypatch, study={"looks": 1})
-    study_open.open_study(continues="")
+    open_study(continues="")
     judge(study_id, "POLICYTEXT")
     generate_fresh_prompts()
     assert "pre-registered for one look" in refusal(study_id)
@@ -100,7 +100,7 @@ def test_only_a_complete_study_of_two_looks_can_be_continued(
 def test_there_is_no_third_look_and_no_prompt_twice(first: str) -> None:
     judge(first, "POLICYTEXT")
     second = generate_fresh_prompts()
-    study_open.open_study(continues=first)
+    open_study(continues=first)
     judge(second, "POLICYTEXT")
     generate_fresh_prompts()
     assert "there is no third" in refusal(second)

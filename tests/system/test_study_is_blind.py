@@ -18,26 +18,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from stages.files.hashing import sha256_hex
+from stages.study.ballot_page import render_editor_page
 from stages.study.design import Slot
 from stages.study.items import BlindItem
-from stages.study.opening import Opening, draw_key, render_editor_page
-from stages.study.prereg import Prereg
-from stages.study.seal import key_bytes
-from tests.support.study_factory import make_item, paragraph
+from stages.study.opening import draw_key
+from stages.study.seal import Opening, key_bytes
+from tests.support.study_factory import make_item, make_prereg, paragraph
 
 N_STUDIES = 200
 N_PROMPTS = 24
-PREREG = Prereg(
-    n_prompts=N_PROMPTS,
-    editors=["ann", "ben", "eve"],
-    n_repeats=6,
-    min_repeat_distance=8,
-    n_anchors=2,
-    looks=1,
-    max_void_prompts=5,
-    min_share=0.6,
-    chance=0.5,
-)
+PREREG = make_prereg(n_prompts=N_PROMPTS, n_repeats=6, min_repeat_distance=8, n_anchors=2, max_void_prompts=5)
 
 Rows = list[tuple[int, list[float], bool]]  # study, features, is the policy left?
 

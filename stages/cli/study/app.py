@@ -1,6 +1,6 @@
 """`bluepencil study`: what the custodian of the blind study does, outside the cached graph.
 
-Each command imports its own module, so that opening a study does not wait for statistics.
+Each command imports what it needs, so that opening a study does not wait for statistics.
 """
 
 from pathlib import Path
@@ -9,14 +9,15 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(no_args_is_help=True, help="The editor-blind study, from its plan to its reveal.")
+StudyId = Annotated[str, typer.Argument(help="The study; that of the present texts if left out.")]
 
 
 @app.command()
 def plan() -> None:
     """Say what the design can and cannot show, and write the pre-registration."""
-    from stages.cli.study import plan as study_plan
+    from stages.cli.study.plan import plan_study
 
-    study_plan.plan()
+    plan_study()
 
 
 @app.command("open")
@@ -24,52 +25,60 @@ def open_study(
     continues: Annotated[str, typer.Option(help="The study of the first look, for the second of two.")] = "",
 ) -> None:
     """Draw lots and write one ballot page per editor; the secret goes to study.secret_path."""
-    from stages.cli.study import open as study_open
+    from stages.study import opening
 
-    study_open.open_study(continues=continues)
+    opening.open_study(continues=continues)
 
 
 @app.command()
 def status() -> None:
     """Say who is missing, what is wrong and what to do next."""
-    from stages.cli.study import status as study_status
+    from stages.run.params import load_params
+    from stages.study.status import status_lines
 
-    study_status.print_status()
+    print("\n".join(status_lines(load_params())))
 
 
 @app.command()
 def collect(
     ballot: Annotated[Path, typer.Argument(help="The file an editor sent.")],
-    receipt: Annotated[str, typer.Option(help="The receipt the editor sent another way.")] = "",
+    receipt: Annotated[
+        str, typer.Option(help="The receipt the editor sent another way; words around it do no harm.")
+    ] = "",
 ) -> None:
     """Check a ballot and put it, unchanged, where the pipeline reads it."""
-    from stages.cli.study import status as study_status
+    from stages.study.collecting import collect_ballot
 
-    study_status.collect_ballot(ballot, receipt=receipt)
+    collect_ballot(ballot, receipt=receipt)
 
 
-@app.command()
-def reveal(
+@app.command("reveal")
+def reveal_key(
+    study_id: StudyId = "",
     despite_missing: Annotated[
         str, typer.Option(help="Why it is revealed although ballots are missing.")
     ] = "",
 ) -> None:
     """Check the seal and write the key beside it; from then on anyone can compute the win rate."""
-    from stages.cli.study import reveal as study_reveal
+    from stages.cli.study.reveal import reveal
 
-    study_reveal.reveal(despite_missing=despite_missing)
+    reveal(despite_missing=despite_missing, study_id=study_id)
 
 
 @app.command()
-def verify(
-    study_id: Annotated[
-        str, typer.Argument(help="The study; that of the current completions if left out.")
-    ] = "",
-) -> None:
+def verify(study_id: StudyId = "") -> None:
     """Check every file of a study against its seal, receipts and git; exit code 2 where one does not fit."""
-    from stages.cli.study import verify as study_verify
+    from stages.errors import StudyError
+    from stages.run.params import load_params
+    from stages.study.folder import current_study_id, study_folder
+    from stages.study.status import read_state, report_lines
 
-    study_verify.verify(study_id)
+    state = read_state(load_params(), study_id or current_study_id())
+    if state.problems:
+        count = "1 check does" if len(state.problems) == 1 else f"{len(state.problems)} checks do"
+        lines = "\n  ".join(state.problems)
+        raise StudyError(f"{study_folder(state.files.study_id)}: {count} not hold\n  {lines}")
+    print("\n".join(report_lines(state)))
 
 
 @app.command()
@@ -89,14 +98,14 @@ def rehearse(
     ] = False,
 ) -> None:
     """Run the whole study with simulated editors, marked as a rehearsal everywhere."""
-    from stages.cli.study import rehearse as study_rehearse
+    from stages.cli.study.rehearse import clear_rehearsal, rehearse_study
     from stages.study.simulation import Habits, Truth
 
     if clear:
-        study_rehearse.clear()
+        clear_rehearsal()
         return
     truth = Truth(win_rate, tie_rate, agreement)
-    study_rehearse.rehearse(Habits(truth, left_bias, fatigue), seed=seed)
+    rehearse_study(Habits(truth, left_bias, fatigue), seed=seed)
 
 
 @app.command("import")
@@ -113,6 +122,7 @@ def import_judgements(
     ] = None,
 ) -> None:
     """Compute the win rate of judgements made with another tool; it is printed and passes no gate."""
-    from stages.cli.study import import_ as study_import
+    from stages.files.json_text import dump_json
+    from stages.study.imported import measure_imported
 
-    study_import.import_judgements(judgements, sides)
+    print(dump_json({"imported": measure_imported(judgements, sides)}, indent=2))

@@ -6,10 +6,9 @@ from stages.pages.html import render_page
 from stages.run import paths
 from stages.run.params import load_params
 from stages.run.progress import say
-from stages.study.folder import PREREG, render_prereg
-from stages.study.opening import prereg_from
+from stages.study.folder import PREREG
 from stages.study.plan import Assumptions, Plan, format_plan, make_plan
-from stages.study.prereg import Prereg
+from stages.study.prereg import Prereg, prereg_from, render_prereg
 
 PLAN = paths.STUDY / "plan.json"
 PLOT = paths.STUDY / "plan.svg"
@@ -30,7 +29,7 @@ class PlanFile(Record):
     plan: Plan
 
 
-def plan() -> None:
+def plan_study() -> None:
     """Print the table; write pre-registration, numbers and plot. Unchanged inputs are not simulated again."""
     params = load_params()
     prereg = prereg_from(params)

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 from stages.cli.pipeline import run_dvc
-from stages.cli.study.open import refuse_secret_in_git, refuse_void
 from stages.cli.study.reveal import reveal
 from stages.errors import StudyError
 from stages.files.hashing import digest, sha256_hex
@@ -18,14 +17,16 @@ from stages.run.progress import say
 from stages.study.ballots import write_ballot
 from stages.study.folder import ballots_folder, current_study_id, study_folder
 from stages.study.items import BlindItem
-from stages.study.opening import Opening, draw_key, establish, prereg_from, secret_file
-from stages.study.seal import REHEARSAL, key_bytes, page_id
+from stages.study.opening import draw_key, establish, refuse_void
+from stages.study.prereg import prereg_from
+from stages.study.seal import REHEARSAL, Opening, key_bytes, page_id
+from stages.study.secret import refuse_secret_in_git, secret_file
 from stages.study.simulation import Habits, judge_page
 
 MEASURE = ["repro", "--single-item", "winrate", "gate", "report"]
 
 
-def rehearse(habits: Habits, *, seed: int) -> None:
+def rehearse_study(habits: Habits, *, seed: int) -> None:
     """Clear an older rehearsal, open, judge, reveal, and run the stages that read it."""
     params = load_params()
     study_id = REHEARSAL + current_study_id()
@@ -43,7 +44,7 @@ def rehearse(habits: Habits, *, seed: int) -> None:
     measure()
 
 
-def clear() -> None:
+def clear_rehearsal() -> None:
     """Remove the rehearsal of the current items and run the stages that read it again."""
     params = load_params()
     study_id = REHEARSAL + current_study_id()

@@ -185,6 +185,8 @@ def test_status_leads_from_step_to_step(world: str) -> None:
 def test_status_names_files_that_git_does_not_know(opened: str) -> None:
     subprocess.run(["git", "init", "-q"], check=True)
     subprocess.run(["git", "add", "study"], check=True)
+    commit = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "open"]
+    subprocess.run(commit, check=True)
     hand_in(opened, {"editor-1": prefers("POLICYTEXT")})
     text = study("status")
     assert f"not in git: data/ballots/{opened}/editor-1.json" in text
