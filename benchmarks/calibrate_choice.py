@@ -76,6 +76,8 @@ def calibrate(scenario: Scenario, *, n_studies: int, seed: int) -> Coverage:
         best = right[right.sum(axis=1).argmax()].astype(float).tolist()
         plain = interval_after_choosing(best, groups, n_looks=1)
         corrected = interval_after_choosing(best, groups, n_looks=scenario.n_looks)
+        if plain is None or corrected is None:
+            raise ValueError("one group has no interval to count")
         held += (
             plain.low <= truth <= plain.high,
             corrected.low <= truth <= corrected.high,

@@ -58,12 +58,16 @@ class SplitEvidence(Evidence):
 
 
 class AccuracyEvidence(Evidence):
-    """`holdout` of metrics/accuracy.json; `longer_wins` is the share that length alone gets right."""
+    """`holdout` of metrics/accuracy.json; `longer_wins` is the share that length alone gets right.
+
+    Pairs that all belong together have no interval.
+    """
 
     k: Count
     n: Annotated[Count, Field(ge=1)]
-    low: Share
-    high: Share
+    n_components: Count | None = None
+    low: Share | None = None
+    high: Share | None = None
     longer_wins: Share
     n_synthetic: Count
     split_sha256: str
@@ -74,7 +78,10 @@ class AccuracyEvidence(Evidence):
         """No more right than scored, and the share inside its interval."""
         if self.k > self.n:
             raise ValueError(f"{self.k} of {self.n} pairs cannot be right")
-        refuse_value_outside(self.low, self.k / self.n, self.high)
+        if self.low is not None and self.high is not None:
+            refuse_value_outside(self.low, self.k / self.n, self.high)
+        elif self.n_components != 1:
+            raise ValueError("low and high are missing, though the pairs do not all belong together")
         return self
 
 

@@ -33,6 +33,8 @@ LiteralMet = Literal["met", "not met", "not measured"]
 OVERALL_ORDER: tuple[State, ...] = ("invalid", "fail", "pending", "inconclusive", "pass", "confirmed")
 SYNTHETIC = "The pairs, prompts or ballots are made up (marked synthetic), so this is only a rehearsal."
 
+NO_RANGE = "All scored pairs belong to one group, so nothing shows how far the result may be off."
+
 
 class Verdict(NamedTuple):
     """One gate: its state, the brief's own rule beside it, and what was measured, as shares."""
@@ -71,9 +73,12 @@ def judge_accuracy(
     if facts.is_synthetic or evidence.n_synthetic:
         pending.append(SYNTHETIC)
     bars = {"a coin toss": limits.chance, "always picking the longer text": as_written(evidence.longer_wins)}
-    finding = find_share(
-        is_met, as_written(evidence.low), as_written(evidence.high), target=limits.min_share, bars=bars
-    )
+    if evidence.low is None or evidence.high is None:
+        finding = Finding("inconclusive", (NO_RANGE,))
+    else:
+        finding = find_share(
+            is_met, as_written(evidence.low), as_written(evidence.high), target=limits.min_share, bars=bars
+        )
     state, reasons = _first_that_holds(invalid, pending, finding)
     value = evidence.k / evidence.n
     return Verdict(state, _literal(is_met), reasons, value, evidence.low, evidence.high, evidence.n)

@@ -6,7 +6,7 @@ Definitions: docs/statistics.md. A margin within the tolerance counts as zero, a
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,15 +27,17 @@ PLACE = "data/holdout/margins.jsonl"
 WAY_OUT = "run `dvc repro holdout`"
 N_IDS_SHOWN = 5
 
+Number = TypeVar("Number", bound=float | int | str)
+
 
 class Share(NamedTuple):
-    """k of n, with a 95 % interval; k is not whole where a rule ties."""
+    """k of n, with a 95 % interval, unless all are of one component; k is not whole where a rule ties."""
 
     k: float
     n: int
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def check_rows(rows: Sequence[MarginRow]) -> None:
@@ -86,18 +88,21 @@ def accuracy(rows: Sequence[MarginRow], tolerance: float) -> Share:
 
 def share_with_interval(values: Sequence[float], components: Sequence[str]) -> Share:
     """The mean of values in [0, 1], with a Wilson interval at the effective size."""
-    low, high = clustered_wilson(values, components)
+    low, high = clustered_wilson(values, components) or (None, None)
     return Share(sum(values), len(values), sum(values) / len(values), low, high)
 
 
 def summarise_holdout(
     rows: Sequence[MarginRow], tolerance: float, *, min_share: Fraction
 ) -> dict[str, float | int | str]:
-    """The `holdout` block of `metrics/accuracy.json`; `k_needed` is the least k with k > min_share x n."""
+    """The `holdout` block of `metrics/accuracy.json`; `k_needed` is the least k with k > min_share x n.
+
+    What has no interval has no `low`, `high` and `n_eff`.
+    """
     share = accuracy(rows, tolerance)
     plain = wilson_interval(share.k, share.n)
     components = [row.component_id for row in rows]
-    return {
+    found: dict[str, float | int | str | None] = {
         "k": int(share.k),
         "n": share.n,
         "k_needed": int(min_share * share.n) + 1,
@@ -117,13 +122,19 @@ def summarise_holdout(
         **_beside_the_base(rows),
         **_slope(rows, tolerance),
     }
+    return _known(found)
 
 
-def _beside_length(rows: Sequence[MarginRow], tolerance: float) -> dict[str, float | int]:
+def _known(numbers: Mapping[str, Number | None]) -> dict[str, Number]:
+    """Without what could not be computed: DVC drops nulls."""
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def _beside_length(rows: Sequence[MarginRow], tolerance: float) -> dict[str, float | int | None]:
     """What length alone gets right, how much better the margins are, and both lengths alike."""
     longer = longer_wins(rows)
     above = compare_with_length(rows, lambda row: is_win(row, tolerance))
-    found: dict[str, float | int] = {
+    found: dict[str, float | int | None] = {
         "longer_wins": max(longer, 1 - longer),
         "longer_wins_share": longer,
         "above_longer_wins": above.value,
@@ -173,7 +184,8 @@ def _slope(rows: Sequence[MarginRow], tolerance: float) -> dict[str, float]:
 def summarise_selection(rows: Sequence[MarginRow], tolerance: float) -> dict[str, float | int]:
     """The `selection` block: what variants are ranked by."""
     share = accuracy(rows, tolerance)
-    return {"k": int(share.k), "n": share.n, "accuracy": share.value, "low": share.low, "high": share.high}
+    numbers = {"k": int(share.k), "n": share.n, "accuracy": share.value, "low": share.low, "high": share.high}
+    return _known(numbers)
 
 
 def _named(names: Sequence[str]) -> str:

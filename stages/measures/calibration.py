@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
-from scipy.stats import norm
+from scipy.stats import t
 
 from stages.logprobs.margins import MarginRow
-from stages.measures.intervals import clustered_variance, wilson_interval
+from stages.measures.intervals import clustered_mean, wilson_interval
 
 N_CALIBRATION_BINS = 10
 STEEPEST = 60.0  # in units of 1 / the mean |margin|: beyond it sigma is 0 or 1 for nearly every pair
@@ -69,8 +69,8 @@ def calibration_slope(rows: Sequence[MarginRow], tolerance: float) -> Slope | No
 
     1: as sure as it is right; below 1: too sure; above: not sure enough; below 0: worse than a coin.
     There is no intercept, because which text is called first is arbitrary. The interval is Wald's, with
-    the sandwich variance over components. None where all margins that are not zero agree in sign: then
-    no finite s is the most likely.
+    the variance and Student's t of `clustered_mean` over components. None where all margins that are not
+    zero agree in sign: then no finite s is the most likely; nor of one component.
     """
     kept = [row for row in rows if abs(row.margin) > tolerance]
     margins = np.array([row.margin for row in kept])
@@ -88,6 +88,8 @@ def calibration_slope(rows: Sequence[MarginRow], tolerance: float) -> Slope | No
     slope = float(brentq(pull, -STEEPEST, STEEPEST, xtol=1e-10))
     wrong = expit(-slope * x)
     information = float(np.sum(x**2 * wrong * (1 - wrong)))
-    spread = clustered_variance(x * wrong, [row.component_id for row in kept]) * len(kept) ** 2
-    reach = float(norm.ppf(0.975) * np.sqrt(spread)) / information
+    scores = clustered_mean(x * wrong, [row.component_id for row in kept])
+    if scores is None:
+        return None
+    reach = float(t.ppf(0.975, scores.df) * np.sqrt(scores.variance)) * len(kept) / information
     return Slope(slope / scale, (slope - reach) / scale, (slope + reach) / scale)

@@ -101,8 +101,12 @@ class CategoryDrop(NamedTuple):
 
 
 def drop_of(pairs: Sequence[Pair]) -> PairedDifference:
-    """The drop of answered questions; those of a subject move together."""
-    return paired_difference([pair.worse for pair in pairs], [pair.subject for pair in pairs])
+    """The drop of answered questions; those of a subject move together.
+
+    Of a single subject it is that subject's own drop, and its questions are independent.
+    """
+    subjects = [pair.subject for pair in pairs]
+    return paired_difference([pair.worse for pair in pairs], subjects if len(set(subjects)) > 1 else None)
 
 
 def drop_by_subject(pairs: Sequence[Pair]) -> list[SubjectDrop]:

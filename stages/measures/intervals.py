@@ -1,12 +1,13 @@
 """Intervals for shares."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
+
+ROUNDING = 1e-28  # below it a variance of 0, 1/2 and 1 over up to a million pairs is zero
 
 
 class Interval(NamedTuple):
@@ -27,43 +28,97 @@ def wilson_interval(successes: float, n: float, *, confidence: float = 0.95) -> 
     return Interval(float(low), float(high))
 
 
-def clustered_variance(values: ArrayLike, clusters: ArrayLike) -> float:
-    """Variance of the mean where values of a cluster move together; 0 of one cluster, which shows none.
+class ClusteredMean(NamedTuple):
+    """How far a mean over clusters can be trusted."""
 
-    G/(G-1) * sum over clusters of (sum of residuals)^2 / n^2 (Liang and Zeger 1986, the CR1 form).
+    variance: float
+    df: float  # degrees of freedom of the variance
+    n_clusters: float  # effective: 1 / sum of squared shares of the values, as many where all are equal
+    likeness: float  # estimated correlation of two values of a cluster, in [0, 1]
+
+
+def clustered_mean(values: ArrayLike, clusters: ArrayLike) -> ClusteredMean | None:
+    """Variance of the mean where values of a cluster move together; None of one cluster, which shows none.
+
+    CR2 (Bell and McCaffrey 2002) for a mean: with f_g a cluster's share of the n values and r_g its sum of
+    residuals, V = sum r_g^2 / (1 - f_g) / n^2; with equal clusters it is CR1. The likeness is what V shows
+    beyond the variance of independent values. `values` and `clusters` have one entry a pair.
     """
     x = np.asarray(values, dtype=float)
+    n = len(x)
     _, membership = np.unique(np.asarray(clusters), return_inverse=True)
+    sizes = np.bincount(membership)
+    if len(sizes) == 1:
+        return None
     sums = np.bincount(membership, weights=x - np.mean(x))
-    n_clusters = len(sums)
-    return float(np.sum(sums**2)) / len(x) ** 2 * n_clusters / (n_clusters - 1) if n_clusters > 1 else 0.0
+    variance = float(np.sum(sums**2 / (1 - sizes / n))) / n**2
+    likeness = estimate_likeness(variance, float(np.var(x)), sizes)
+    df = float(degrees_of_freedom(sizes, likeness))
+    return ClusteredMean(variance, df, n**2 / float(np.sum(sizes.astype(float) ** 2)), float(likeness))
 
 
-def effective_n(values: Sequence[float], clusters: Sequence[str]) -> float:
-    """Effective sample size of a mean of 0/1 values whose clusters are independent, at most len(values).
+def estimate_likeness(variance: ArrayLike, spread: ArrayLike, sizes: ArrayLike) -> NDArray[np.float64]:
+    """Correlation within clusters of `sizes` that turns the values' `spread` into the mean's `variance`."""
+    counts = np.asarray(sizes, dtype=float)
+    n, alone = counts.sum(), np.asarray(spread, dtype=float) / counts.sum()
+    more = np.sum(counts**2) / n - 1
+    if more == 0:
+        return np.zeros_like(alone)
+    inflation = np.divide(variance, alone, out=np.ones_like(alone), where=alone > 0)
+    found: NDArray[np.float64] = np.clip((inflation - 1) / more, 0, 1)
+    return found
 
-    p(1 - p) divided by `clustered_variance`. Where no value varies, or one cluster holds everything,
-    the data cannot show the dependence: the number of clusters is taken.
+
+def degrees_of_freedom(sizes: ArrayLike, likeness: ArrayLike) -> NDArray[np.float64]:
+    """Of the CR2 variance of a mean, were two values of a cluster correlated by `likeness` (any shape).
+
+    Satterthwaite's (sum of eigenvalues)^2 / sum of their squares, in closed form. Without likeness it is Bell
+    and McCaffrey's 1 / (sum f^2 + (sum S)^2 - sum S^2), S = f^2 / (1 - f); Imbens and Kolesar (2016) put the
+    estimated likeness in, because a large cluster of like values outweighs the others. G equal clusters
+    have G - 1.
     """
-    n_clusters, mean = len(set(clusters)), float(np.mean(values))
-    if n_clusters == len(values):
-        return float(n_clusters)
-    variance = clustered_variance(values, clusters)
-    return min(mean * (1 - mean) / variance, float(len(values))) if variance else float(n_clusters)
+    s = np.asarray(sizes, dtype=float)
+    f = s / s.sum()
+    spread = s * (1 + (s - 1) * np.asarray(likeness, dtype=float)[..., None])  # variance of a cluster's sum
+    total = spread.sum(axis=-1)
+    weight = 1 / (1 - f)
+    ff, fv, vv = (weight * f**2).sum(), (weight * f * spread).sum(axis=-1), (weight * spread**2).sum(axis=-1)
+    shared = f**2 * total[..., None] - 2 * f * spread
+    trace = (weight * (spread + shared)).sum(axis=-1)
+    squares = (weight**2 * spread * (spread + 2 * shared)).sum(axis=-1)
+    squares += 2 * vv * ff + 2 * fv**2 + (total * ff) ** 2 - 4 * total * fv * ff
+    found: NDArray[np.float64] = trace**2 / squares
+    return found
 
 
-def clustered_wilson(
-    values: Sequence[float], clusters: Sequence[str], *, confidence: float = 0.95
-) -> Interval:
-    """Wilson's interval at the effective sample size, widened for having few clusters.
+def effective_n(values: ArrayLike, clusters: ArrayLike) -> float | None:
+    """How many independent values the mean of values in [0, 1] rests on, at most as many as there are.
 
-    With G clusters the size is multiplied by (z / t with G - 1 degrees of freedom)^2, as Korn and
-    Graubard (1998) do for surveys. One pair per cluster gives the plain Wilson interval.
+    p(1 - p) divided by the variance of `clustered_mean`, or the effective number of clusters where no
+    cluster differs from another. None of one cluster, unless it has one value.
     """
-    n_clusters = len(set(clusters))
-    n = effective_n(values, clusters)
-    if n_clusters < len(values):
-        tail = 1 - (1 - confidence) / 2
-        shrink = (stats.norm.ppf(tail) / stats.t.ppf(tail, max(n_clusters - 1, 1))) ** 2
-        n = n * float(shrink)
-    return wilson_interval(float(np.mean(values)) * n, n, confidence=confidence)
+    x = np.asarray(values, dtype=float)
+    n, mean = len(x), float(np.mean(x))
+    if len(np.unique(np.asarray(clusters))) == n:
+        return float(n)
+    found = clustered_mean(x, clusters)
+    if found is None:
+        return None
+    return found.n_clusters if found.variance < ROUNDING else min(mean * (1 - mean) / found.variance, n)
+
+
+def clustered_wilson(values: ArrayLike, clusters: ArrayLike, *, confidence: float = 0.95) -> Interval | None:
+    """Wilson's interval at the effective sample size, widened for having few clusters; None of one cluster.
+
+    The size is multiplied by (z / t)^2, t with the degrees of freedom of `clustered_mean`, as Korn and
+    Graubard (1998) do for surveys. One value a cluster gives the plain Wilson interval.
+    """
+    x = np.asarray(values, dtype=float)
+    n = effective_n(x, clusters)
+    if n is None:
+        return None
+    found = clustered_mean(x, clusters)
+    if found is not None and len(np.unique(np.asarray(clusters))) < len(x):
+        tail = (1 + confidence) / 2
+        n *= float(stats.norm.ppf(tail) / stats.t.ppf(tail, found.df)) ** 2
+    return wilson_interval(float(np.mean(x)) * n, n, confidence=confidence)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from stages.measures.intervals import clustered_variance
+from stages.measures.intervals import clustered_mean
 
 ONE_SIDED, TWO_SIDED = 0.95, 0.975
 
@@ -31,26 +31,34 @@ class PairedDifference(NamedTuple):
         return float(mcnemar([[0, self.n_up], [self.n_down, 0]], exact=True).pvalue)
 
 
-def paired_difference(values: ArrayLike, clusters: ArrayLike, *, is_bounded: bool = True) -> PairedDifference:
+def paired_difference(
+    values: ArrayLike, clusters: ArrayLike | None, *, is_bounded: bool = True
+) -> PairedDifference:
     """Mean of one difference a pair; clusters are independent, pairs of one may move together.
 
-    Its variance is the larger of two: pairs independent, with normal quantiles, and pairs of a cluster
-    together, with Student's t. One cluster shows nothing, and pairs count as independent. Differences in
-    [-1, 1] get one more discordant pair, half of it either way (1 / n^2), so that agreement on a finite
-    number of pairs never reads as certainty; others (`is_bounded` false) do not. ValueError without pairs.
+    Its variance is the larger of two: pairs independent, with normal quantiles, and that of `clustered_mean`,
+    with Student's t. Differences in [-1, 1] get one more discordant pair, half of it either way (1 / n^2), so
+    that agreement on a finite number of pairs never reads as certainty; others (`is_bounded` false) do not.
+    `clusters` is None where pairs are independent for sure. One cluster of several pairs shows nothing: its
+    ends are -1 and 1. ValueError without pairs, and for such a cluster of differences that nothing bounds.
     """
     x = np.asarray(values, dtype=float)
     n = len(x)
     if n == 0:
         raise ValueError("a difference needs at least one pair")
     mean = float(np.mean(x))
-    independent = float(np.sum(x**2) - n * mean**2) / n**2
-    clustered = clustered_variance(x, clusters)
-    is_clustered = clustered > independent
-    error = float(np.sqrt(max(independent, clustered) + is_bounded / n**2))
+    independent = float(np.var(x)) / n
+    clustered = None if clusters is None else clustered_mean(x, clusters)
     levels = [ONE_SIDED, TWO_SIDED]
-    quantiles = stats.t.ppf(levels, len(np.unique(clusters)) - 1) if is_clustered else stats.norm.ppf(levels)
-    one_sided, two_sided = quantiles * error
+    reach = stats.norm.ppf(levels) * np.sqrt(independent + is_bounded / n**2)
+    is_clustered = clustered is not None and clustered.variance > independent
+    if clustered is not None and is_clustered:
+        reach = stats.t.ppf(levels, clustered.df) * np.sqrt(clustered.variance + is_bounded / n**2)
+    elif clusters is not None and clustered is None and n > 1:
+        if not is_bounded:
+            raise ValueError("differences of one cluster that nothing bounds have no interval")
+        reach = np.array([2.0, 2.0])
+    one_sided, two_sided = reach
     ends = np.array([mean - two_sided, mean + two_sided, mean - one_sided, mean + one_sided])
     low, high, low_one_sided, high_one_sided = (np.clip(ends, -1, 1) if is_bounded else ends).tolist()
     return PairedDifference(

@@ -1,7 +1,9 @@
 """The founder's appendix: plot tables of `accuracy` and `winrate`, drawn where their numbers may be used."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
+
+from pydantic import BeforeValidator
 
 from stages.decision.findings import Limits
 from stages.decision.verdicts import StoredGates, is_usable
@@ -21,18 +23,19 @@ Row = TypeVar("Row", bound=Record)
 
 KINDS = {"editor": "By editor", "section": "By section", "length": "By length"}
 MOST_ROWS_A_KIND = 12
+End = Annotated[float | None, BeforeValidator(lambda cell: None if cell == "" else cell)]
 
 
 class SliceRow(Record):
-    """A row of data/accuracy/slices.csv."""
+    """A row of data/accuracy/slices.csv; a slice of one group has no ends."""
 
     kind: str
     name: str
     k: int
     n: int
     accuracy: float
-    low: float
-    high: float
+    low: End
+    high: End
 
 
 class EditorRow(Record):

@@ -28,8 +28,10 @@ def capability_result(measured: CapabilityEvidence) -> str:
     return f"{change(measured)} ({before} of {count(measured.n)} right before, {now} now)"
 
 
-def share_range(low: float, high: float) -> str:
-    """Both ends of an interval in 100."""
+def share_range(low: float | None, high: float | None) -> str:
+    """Both ends of an interval in 100, or that there is none."""
+    if low is None or high is None:
+        return "cannot be told"
     return f"{in_hundred(as_written(low))} to {in_hundred(as_written(high))} of 100"
 
 
@@ -58,9 +60,11 @@ def explain_accuracy(measured: AccuracyEvidence | None) -> str:
     if measured is None:
         return "We cannot say yet on how many of 100 pairs the model agrees with our editors."
     share = Fraction(measured.k, measured.n)
+    between = "and how far off that may be cannot be told"
+    if measured.low is not None and measured.high is not None:
+        between = f"likely between {whole(as_written(measured.low))} and {whole(as_written(measured.high))}"
     return (
-        f"Show the new model 100 pairs. It would side with our editors on about {whole(share)}, "
-        f"likely between {whole(as_written(measured.low))} and {whole(as_written(measured.high))}. "
+        f"Show the new model 100 pairs. It would side with our editors on about {whole(share)}, {between}. "
         f"A rule that only looks at length gets {whole(as_written(measured.longer_wins))}; "
         "a coin gets half of them."
     )

@@ -15,13 +15,13 @@ LABEL_LENGTH = 30
 
 
 class MeasuredShare(NamedTuple):
-    """A share with its range under a heading; `counted` is what it was counted over, in words."""
+    """A share with its range, if any, under a heading; `counted` is what it was counted over, in words."""
 
     kind: str
     name: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     counted: str
 
 
@@ -68,8 +68,8 @@ def plot_shares(shares: Sequence[MeasuredShare], *, target: Fraction, about: str
                 y=y + ROW / 2,
                 label=_shorten(share.name),
                 value=_place(share.value),
-                low=_place(share.low),
-                high=_place(share.high),
+                low=_place(share.value if share.low is None else share.low),
+                high=_place(share.value if share.high is None else share.high),
                 counted=share.counted,
             )
         )
@@ -97,5 +97,7 @@ def _shorten(name: str) -> str:
 
 
 def _tell(share: MeasuredShare) -> str:
-    between = f"likely {share.low * 100:.0f} to {share.high * 100:.0f}"
+    between = "its range cannot be told"
+    if share.low is not None and share.high is not None:
+        between = f"likely {share.low * 100:.0f} to {share.high * 100:.0f}"
     return f"{share.name}, {share.value * 100:.0f} of 100 ({between})"

@@ -56,8 +56,8 @@ class Choice(NamedTuple):
     n_looks: int
     k: int
     n: int
-    plain: Interval
-    corrected: Interval
+    plain: Interval | None
+    corrected: Interval | None
 
 
 class Comparison(NamedTuple):
@@ -291,6 +291,8 @@ def points(difference: float) -> str:
     return f"{difference * 100:+.1f}"
 
 
-def interval(ends: Interval) -> str:
-    """Both ends in percent."""
+def interval(ends: Interval | None) -> str:
+    """Both ends in percent, or that there are none."""
+    if ends is None:
+        return "no interval (all pairs belong together)"
     return f"{percent(ends.low)} to {percent(ends.high)}"

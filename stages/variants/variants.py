@@ -19,8 +19,8 @@ class Selection(NamedTuple):
     """`selection` of metrics/accuracy.json: the share that variants are ranked by."""
 
     accuracy: float
-    low: float
-    high: float
+    low: float | None  # None where all pairs belong together
+    high: float | None
     n: int
 
 
@@ -61,9 +61,9 @@ def read_gates(document: Mapping[str, Any] | None) -> StoredGates | None:
 def read_selection(document: Mapping[str, Any] | None) -> Selection | None:
     """The selection part of metrics/accuracy.json, or None where it is not there in full."""
     part = (document or {}).get("selection")
-    if not isinstance(part, Mapping) or not {*Selection._fields} <= part.keys():
+    if not isinstance(part, Mapping) or not {"accuracy", "n"} <= part.keys():
         return None
-    return Selection(*(part[name] for name in Selection._fields))
+    return Selection(part["accuracy"], part.get("low"), part.get("high"), part["n"])
 
 
 def rank_variants(variants: Iterable[Variant]) -> list[Variant]:
@@ -93,8 +93,13 @@ def count_looks(variants: Iterable[Variant], *, past: Iterable[str] = ()) -> int
     return len({variant.margins_hash for variant in variants if variant.margins_hash} | {*past})
 
 
-def interval_after_choosing(wins: Sequence[float], clusters: Sequence[str], *, n_looks: int) -> Interval:
-    """The accuracy's 95 % interval that still holds if this variant was picked as the best of `n_looks`."""
+def interval_after_choosing(
+    wins: Sequence[float], clusters: Sequence[str], *, n_looks: int
+) -> Interval | None:
+    """The accuracy's 95 % interval that still holds if this variant was picked as the best of `n_looks`.
+
+    None where all pairs belong to one cluster.
+    """
     return clustered_wilson(wins, clusters, confidence=1 - LEVEL / max(n_looks, 1))
 
 

@@ -1,3 +1,4 @@
+from collections import Counter
 from fractions import Fraction
 
 import numpy as np
@@ -5,37 +6,85 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from benchmarks.calibrate_capability import (
+    FACTS,
     SCENARIOS,
     SUBJECT_SIZES,
     TABLE_END,
     TABLE_START,
     Scenario,
+    bounds_of,
     calibrate,
     format_table,
     replace_table,
     simulate_answers,
     spread_over_subjects,
 )
+from stages.decision.evidence import CapabilityEvidence
 from stages.decision.findings import DropLimits
+from stages.decision.judge import judge_capability
+from stages.measures.capability import lower_bound
+from stages.measures.paired import paired_difference
 
 LIMITS = DropLimits(Fraction(2, 100), Fraction(1, 100), Fraction(1, 4), min_questions=1531)
 
 
 def test_the_full_set_has_the_subjects_sizes() -> None:
     assert sum(SUBJECT_SIZES) == 14042
-    assert np.bincount(spread_over_subjects(14042)).tolist() == SUBJECT_SIZES
-    assert len(set(spread_over_subjects(114).tolist())) == 57
+    assert spread_over_subjects(14042).tolist() == SUBJECT_SIZES
+    assert (spread_over_subjects(114) > 0).all()
 
 
 @pytest.mark.parametrize(
     "scenario", [Scenario(400_000, 0.6, 0.03, 0.1, 0.0), Scenario(400_000, 0.25, 0.0, 0.3, 0.0)]
 )
 def test_simulated_models_are_as_the_scenario_says(scenario: Scenario) -> None:
-    base, policy = simulate_answers(scenario, spread_over_subjects(scenario.n), np.random.default_rng(1))
+    sizes = spread_over_subjects(scenario.n)
+    counts = simulate_answers(scenario, sizes, np.random.default_rng(1), n_models=1)
+    worse, better, both_right = (count.sum() / scenario.n for count in counts)
     # the standard error of a share of 400,000 is below 0.0008
-    assert base.mean() == pytest.approx(scenario.base_acc, abs=0.003)
-    assert (base.mean() - policy.mean()) == pytest.approx(scenario.drop, abs=0.003)
-    assert (base != policy).mean() == pytest.approx(scenario.discordance, abs=0.003)
+    assert worse + both_right == pytest.approx(scenario.base_acc, abs=0.003)
+    assert worse - better == pytest.approx(scenario.drop, abs=0.003)
+    assert worse + better == pytest.approx(scenario.discordance, abs=0.003)
+
+
+@pytest.mark.parametrize(
+    "scenario", [Scenario(1531, 0.6, 0.02, 0.1, 0.02), Scenario(14042, 0.3, 0.0, 0.1, 0.0)]
+)
+def test_all_models_at_once_are_measured_and_judged_like_each_by_itself(scenario: Scenario) -> None:
+    n_models, sizes = 40, spread_over_subjects(scenario.n)
+    limits = LIMITS._replace(min_questions=scenario.n)
+    counts = simulate_answers(scenario, sizes, np.random.default_rng(3), n_models=n_models)
+    bounds = bounds_of(counts, sizes)
+    states: Counter[str] = Counter()
+    for number in range(n_models):
+        values = np.zeros(scenario.n)
+        for start, worse, better in zip(
+            np.cumsum([0, *sizes[:-1]]), counts.worse[number], counts.better[number], strict=True
+        ):
+            values[start : start + worse] = 1
+            values[start + worse : start + worse + better] = -1
+        found = paired_difference(values, np.repeat(np.arange(len(sizes)), sizes))
+        assert (found.low_one_sided, found.high_one_sided, found.high) == pytest.approx(
+            tuple(end[number] for end in bounds), abs=1e-9
+        )
+        n_base_correct = int(counts.worse[number].sum() + counts.both_right[number].sum())
+        evidence = CapabilityEvidence(
+            same_questions=True,
+            n=scenario.n,
+            drop=found.value,
+            low=found.low_one_sided,
+            high=found.high_one_sided,
+            high_two_sided=found.high,
+            n_base_correct=n_base_correct,
+            n_policy_correct=n_base_correct - found.n_up + found.n_down,
+            n_discordant_worse=found.n_up,
+            n_discordant_better=found.n_down,
+            base_acc_low=lower_bound(n_base_correct, scenario.n),
+            at_floor=False,
+        )
+        states[judge_capability(evidence, FACTS, limits=limits).state] += 1
+    told = calibrate(scenario, limits, n_models=n_models, seed=3).states
+    assert {state: round(share * n_models) for state, share in told.items()} == dict(states)
 
 
 def test_every_scenario_is_possible() -> None:

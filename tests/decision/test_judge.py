@@ -445,6 +445,16 @@ def test_a_drop_that_contradicts_itself_is_invalid(changed):
     assert capability(evidence).state == "invalid"
 
 
+def test_pairs_of_one_group_have_no_range_and_settle_nothing():
+    section = accuracy_section(290, 300, n_components=1)
+    without = {key: value for key, value in section.items() if key not in ("low", "high")}
+    verdict = accuracy(parse_evidence({"holdout": without}, "holdout", AccuracyEvidence))
+    assert (verdict.state, verdict.literal_met, verdict.low) == ("inconclusive", "met", None)
+    assert "one group" in verdict.reasons[0]
+    lost = parse_evidence({"holdout": without | {"n_components": 40}}, "holdout", AccuracyEvidence)
+    assert accuracy(lost).state == "invalid"
+
+
 def test_a_document_without_its_section_is_a_problem():
     assert isinstance(parse_evidence({}, "holdout", AccuracyEvidence), Problem)
     assert isinstance(parse_winrate({}), Problem)

@@ -56,6 +56,15 @@ def test_pairs_of_one_component_count_for_less() -> None:
     assert summarise_holdout(together, TOLERANCE)["n_components"] == 20
 
 
+def test_pairs_of_one_component_have_a_share_and_no_interval() -> None:
+    rows = [row.model_copy(update={"component_id": "c"}) for row in rows_with([0.2, 0.1, -0.3])]
+    assert accuracy(rows, TOLERANCE) == (2, 3, 2 / 3, None, None)
+    summary = summarise_holdout(rows, TOLERANCE)
+    assert (summary["k"], summary["n_components"]) == (2, 1)
+    assert {"low", "high", "n_eff", "calibration_slope"}.isdisjoint(summary)
+    assert summarise_selection(rows, TOLERANCE) == {"k": 2, "n": 3, "accuracy": pytest.approx(2 / 3)}
+
+
 def test_longer_wins_counts_characters_equal_lengths_one_half_and_takes_the_better_rule() -> None:
     rows = [
         make_row("a", n_chosen_chars=10, n_rejected_chars=20),

@@ -22,6 +22,7 @@ from stages.measures.capability import (
     refuse_contradictions,
     summarise,
 )
+from stages.measures.intervals import clustered_mean
 from stages.measures.paired import paired_difference
 from tests.support.mmlu_factory import make_answer
 
@@ -96,14 +97,20 @@ def test_the_bounds_are_the_definition_computed_the_slow_way(pairs: list[Pair]) 
     n_groups = len(subjects)
     clustered = 0.0
     if n_groups > 1:
-        sums = [sum(pair.worse - drop for pair in pairs if pair.subject == subject) for subject in subjects]
-        clustered = n_groups / (n_groups - 1) * sum(total**2 for total in sums) / n**2 + 1 / n**2
+        groups = [[pair.worse for pair in pairs if pair.subject == subject] for subject in subjects]
+        shares = [len(group) / n for group in groups]
+        sums = [sum(worse - drop for worse in group) for group in groups]
+        clustered = 1 / n**2
+        clustered += sum(total**2 / (1 - f) for total, f in zip(sums, shares, strict=True)) / n**2
+        mean = clustered_mean([pair.worse for pair in pairs], [pair.subject for pair in pairs])
+        assert mean is not None
+        df = mean.df  # held to the matrices in test_clusters.py
     found = drop_of(pairs)
     assert found.value == pytest.approx(drop)
     if abs(independent - clustered) < 1e-12:
         return  # either quantile may be taken
     if clustered > independent:
-        level, level_two = t.ppf(0.95, n_groups - 1), t.ppf(0.975, n_groups - 1)
+        level, level_two = t.ppf(0.95, df), t.ppf(0.975, df)
     else:
         level, level_two = norm.ppf(0.95), norm.ppf(0.975)
     error = math.sqrt(max(independent, clustered))
@@ -295,10 +302,10 @@ def test_each_bound_holds_in_95_of_100_simulated_models(n: int, drop: float, dis
 
 
 def test_the_standard_error_is_that_of_resampled_questions() -> None:
-    worse, subjects = simulate(1531, drop=0.02, discordance=0.1, seed=5)
+    worse, _ = simulate(1531, drop=0.02, discordance=0.1, seed=5)
     draws = np.random.default_rng(6)
     resampled = [worse[draws.integers(0, len(worse), len(worse))].mean() for _ in range(4000)]
-    found = paired_difference(worse, np.zeros_like(subjects))  # one subject: questions by themselves
+    found = paired_difference(worse, None)
     # the bootstrap's own error at 4000 draws is about 1.1 %; the half a question adds 0.3 %
     assert (found.high_one_sided - found.value) / norm.ppf(0.95) == pytest.approx(np.std(resampled), rel=0.05)
 

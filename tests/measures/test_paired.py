@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from stages.measures.intervals import clustered_mean
 from stages.measures.paired import paired_difference
 
 # value, low, high, one-sided low, one-sided high, as the two functions gave them that this one replaced
@@ -26,6 +27,26 @@ def test_equal_clusters_give_the_numbers_they_always_gave(seed, n, n_clusters, e
     ends = (found.value, found.low, found.high, found.low_one_sided, found.high_one_sided)
     assert ends == pytest.approx(expected, abs=1e-12)
     assert (found.n, found.n_up, found.n_down) == (n, (values > 0).sum(), (values < 0).sum())
+
+
+def test_one_cluster_shows_nothing() -> None:
+    found = paired_difference([1, 0, -1, 1], ["a"] * 4)
+    assert (found.value, found.low, found.high) == (0.25, -1, 1)
+    with pytest.raises(ValueError, match="one cluster"):
+        paired_difference([1.0, 3.0], ["a", "a"], is_bounded=False)
+
+
+def test_uneven_clusters_widen_the_range_beyond_what_equal_ones_would() -> None:
+    rng = np.random.default_rng(3)
+    sizes = [100, 50, *[1] * 150]
+    clusters = np.repeat(np.arange(len(sizes)), sizes)
+    values = np.sign(rng.normal(0.3, 1, len(sizes)))[clusters]
+    found, mean = paired_difference(values, clusters), clustered_mean(values, clusters)
+    assert mean is not None
+    reach = stats.t.ppf(0.975, mean.df) * np.sqrt(mean.variance + 1 / 300**2)
+    assert found.is_clustered
+    assert found.high == pytest.approx(min(1, found.value + reach))
+    assert mean.df < 7
 
 
 def test_unbounded_differences_that_stand_alone_have_students_interval() -> None:

@@ -82,6 +82,10 @@ def test_verdicts_are_read_back():
     assert read_gates({"gate": {**verdicts, "overall": {"state": "pending"}}}) == gates
 
 
+def test_an_interval_that_is_not_there_says_why():
+    assert interval(None) == "no interval (all pairs belong together)"
+
+
 def test_everything_is_told():
     difference = PairedDifference(300, 4, 11, -7 / 300, -0.05, 0.004, -0.045, -0.001, is_clustered=False)
     first = make_variant("one", 0.7, 0.01, selection=0.65, params={"train.beta": "0.1"})
