@@ -69,7 +69,7 @@ def check_study(files: StudyFiles) -> Study:
     if files.key is not None:
         key, key_problems = _check_key(files, commitment, table)
         problems += key_problems
-    problems += _check_reveal(files)
+        problems += _check_reveal(files)
     first_look = check_study(files.first_look) if files.first_look else None
     if commitment.continues:
         problems += _check_first_look(files, commitment, table, first_look)
@@ -203,21 +203,25 @@ def _key_misfits(
 def _check_reveal(files: StudyFiles) -> list[str]:
     place = "reveal.json"
     if files.reveal is None:
-        return (
-            [] if files.key is None else [f"{place}: is missing beside the revealed key; restore it from git"]
-        )
+        return [f"{place}: is missing beside the revealed key; restore it from git"]
     try:
         reveal = Reveal.model_validate(parse_json(files.reveal.decode()))
     except ValueError as error:
         return [f"{place}: is not readable ({_short(error)}); restore it from git"]
     problems = []
+    present = {name: sha256_hex(data) for name, data in files.ballots.items()}
     for name, sha256 in sorted(reveal.ballots_sha256.items()):
-        if name not in files.ballots:
-            problems.append(f"ballot {name}: was there when the key was revealed, and is gone")
-        elif sha256_hex(files.ballots[name]) != sha256:
-            problems.append(f"ballot {name}: was changed after the key was revealed")
-    for name in sorted(set(files.ballots) - set(reveal.ballots_sha256)):
-        problems.append(f"ballot {name}: came after the key was revealed, so it was not judged blind")
+        if sha256 in present.values():  # under another name, if it was only renamed
+            continue
+        what = (
+            "was changed after the key was revealed"
+            if name in present
+            else "was there when the key was revealed, and is gone"
+        )
+        problems.append(f"ballot {name}: {what}")
+    for name, sha256 in sorted(present.items()):
+        if name not in reveal.ballots_sha256 and sha256 not in reveal.ballots_sha256.values():
+            problems.append(f"ballot {name}: came after the key was revealed, so it was not judged blind")
     return problems
 
 

@@ -63,30 +63,26 @@ def _changes(path: str, known: Sequence[Committed], present: Mapping[str, bytes]
     if path.endswith(f"/{RECEIPTS}"):
         yield from _receipt_changes(path, known, present.get(path))
         return
-    first = known[0]
-    yield from (
-        f"{path}: was changed in git by commit {later.rev} after its first commit {first.rev}"
-        for later in known[1:]
-        if later.data != first.data
-    )
-    if path in present:
-        if present[path] != known[-1].data:
-            yield f"{path}: differs from the version in git (commit {known[-1].rev}); restore it from there"
-    elif not any(data == version.data for data in present.values() for version in known):
+    first, now = known[0], present.get(path)
+    if now is None and first.data not in present.values():
         yield f"{path}: was committed to git in {first.rev}, and is gone; restore it from there"
+    elif now is not None and now != first.data:
+        later = next((version for version in known if version.data == now), None)
+        if later is None:
+            yield f"{path}: differs from the version in git (commit {first.rev}); restore it from there"
+        else:
+            yield f"{path}: was changed in git by commit {later.rev} after its first commit {first.rev}"
 
 
 def _receipt_changes(path: str, known: Sequence[Committed], present: bytes | None) -> Iterator[str]:
     """Receipts are added, one by one, and neither changed nor taken away."""
-    now = Committed("the file as it is now", present or b"{}")
-    for earlier, later in zip(known, [*known[1:], now], strict=True):
-        before, after = _receipts(earlier.data), _receipts(later.data)
-        yield from (
-            f"{path}: the receipt of {name}, committed to git in {earlier.rev}, is another one or gone in "
-            f"{later.rev}"
-            for name, receipt in before.items()
-            if after.get(name) != receipt and receipt not in after.values()
-        )
+    now, seen = _receipts(present or b"{}"), set[str]()
+    for version in known:
+        for name, receipt in _receipts(version.data).items():
+            if name not in seen and now.get(name) != receipt and receipt not in now.values():
+                since = f"committed to git in {version.rev}"
+                yield f"{path}: the receipt of {name}, {since}, is another one or gone"
+            seen.add(name)
 
 
 def _receipts(data: bytes) -> dict[str, object]:
