@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from stages.errors import InputError
-from stages.files.io import read_text, sha256_file
+from stages.files.io import read_text
 from stages.files.json_text import parse_json
 from stages.files.record import Record, first_problem
 from stages.study.design import Slot
@@ -24,6 +24,7 @@ from stages.study.winrate import estimate_winrate
 from stages.study.winrate_secondary import secondary_metrics
 
 N_ERRORS_SHOWN = 5
+IMPORTED = "imported"  # seeds the bootstrap, so that neither file nor order of its rows moves it
 HEADER = "prompt_id,editor,left,choice"
 FIELDS = ("prompt_id", "left", "policy_chars", "base_chars")  # of a task's data
 TASK = {"data": dict, "annotations": list}
@@ -56,7 +57,7 @@ def measure_imported(path: Path, sides: Path | None) -> dict[str, Any]:
     `path` is a CSV table, or Label Studio's JSON export, for which `sides` may say what the tasks do not.
     """
     try:
-        return {**estimate_imported(read_rows(path, sides), salt=sha256_file(path)), "sealed": False}
+        return {**estimate_imported(read_rows(path, sides)), "sealed": False}
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -116,7 +117,7 @@ def read_table(path: Path) -> Iterator[Judged]:
         raise InputError(f"{path}: line {reader.line_num}: is no CSV ({error})") from error
 
 
-def estimate_imported(rows: Sequence[ImportedRow], *, salt: str) -> dict[str, Any]:
+def estimate_imported(rows: Sequence[ImportedRow]) -> dict[str, Any]:
     """Win rate of imported judgements. ValueError unless every editor judged every prompt once."""
     editors = sorted({row.editor for row in rows})
     prompts = sorted({row.prompt_id for row in rows})
@@ -128,7 +129,7 @@ def estimate_imported(rows: Sequence[ImportedRow], *, salt: str) -> dict[str, An
     outcomes = by_prompt(judgements, editors)
     rate = estimate_winrate(list(outcomes.values()), z=Z_ONE_LOOK)
     secondary = secondary_metrics(
-        outcomes, unblinded, _relative_lengths(rows), editors=editors, z=Z_ONE_LOOK, salt=salt
+        outcomes, unblinded, _relative_lengths(rows), editors=editors, z=Z_ONE_LOOK, salt=IMPORTED
     )
     return {**rate._asdict(), "n_editors": len(editors), "secondary": secondary}
 

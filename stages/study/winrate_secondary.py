@@ -2,11 +2,11 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import statsmodels.api as sm
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
 
@@ -107,7 +107,7 @@ def bootstrap(means: Sequence[float], *, salt: str) -> Numbers:
     if len(set(means)) < 2:
         return {}
     result = stats.bootstrap(
-        (np.asarray(means),),
+        (np.sort(means),),  # whatever order the prompts came in
         np.mean,
         n_resamples=N_RESAMPLES,
         method="BCa",
@@ -175,9 +175,10 @@ def ordinal_alpha(ratings: ArrayLike) -> float:
 
 
 def length_controlled(means: Sequence[float], relative_lengths: Sequence[float], *, z: float) -> Numbers:
-    """The win rate at equal length: fractional logit of the prompts' means on relative length, HC3.
+    """The win rate at equal length: fractional logit of the prompts' means on relative length.
 
-    None where lengths or means do not vary, or where length alone decides every prompt.
+    Its variance is HC3, its quantile that of Student's t with prompts - 2 degrees of freedom. Nothing where
+    lengths or means do not vary, or where length alone decides every prompt.
     """
     if len(set(means)) < 2 or len(set(relative_lengths)) < 2 or len(means) < 4:
         return {}
@@ -185,21 +186,52 @@ def length_controlled(means: Sequence[float], relative_lengths: Sequence[float],
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # statsmodels warns where the fit cannot be identified
-            fit = sm.GLM(np.asarray(means), design, family=sm.families.Binomial()).fit(cov_type="HC3")
+            fit = sm.GLM(np.asarray(means), design, family=sm.families.Binomial()).fit()
     except (PerfectSeparationWarning, ConvergenceWarning, RuntimeWarning):
         return {}
-    centre, error = float(fit.params[0]), float(fit.bse[0])
+    mean = np.asarray(fit.fittedvalues)
+    covariance = robust_covariance(design, np.asarray(means) - mean, mean * (1 - mean), kind="HC3")
+    centre, slope = (float(one) for one in fit.params)
     if (
-        not np.isfinite([centre, error]).all()
+        not np.isfinite([centre, slope, *covariance.ravel()]).all()
         or abs(centre) > LARGEST_LOGIT
-        or abs(fit.params[1]) > 10 * LARGEST_LOGIT
+        or abs(slope) > 10 * LARGEST_LOGIT
     ):
         return {}
-    ends = stats.logistic.cdf([centre, centre - z * error, centre + z * error])
+    error, slope_error = (float(one) for one in np.sqrt(np.diag(covariance)))
+    reach = float(stats.t.isf(stats.norm.sf(z), len(means) - 2)) * error
+    ends = stats.logistic.cdf([centre, centre - reach, centre + reach])
     return {
         "value": float(ends[0]),
         "low": float(ends[1]),
         "high": float(ends[2]),
-        "slope": float(fit.params[1]),
-        "slope_stderr": float(fit.bse[1]),
+        "slope": slope,
+        "slope_stderr": slope_error,
     }
+
+
+def robust_covariance(
+    design: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    *,
+    kind: Literal["HC0", "HC1", "HC2", "HC3"],
+) -> NDArray[np.float64]:
+    """Heteroskedasticity-consistent covariance of coefficients (MacKinnon and White 1985), [k, k].
+
+    (X'WX)^-1 X' diag(u^2) X (X'WX)^-1, with u the `scores` (weight times residual of least squares, y - mean
+    of a logit) and h the leverages of W^1/2 X. HC1 multiplies by n / (n - k), HC2 divides u^2 by 1 - h, HC3
+    by (1 - h)^2. statsmodels' GLM gives HC0 under all four names. Not finite where a leverage is 1.
+    """
+    n, k = design.shape
+    bread = np.linalg.inv(design.T @ (weights[:, None] * design))
+    leverage = weights * np.sum((design @ bread) * design, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = {
+            "HC0": np.ones(n),
+            "HC1": np.full(n, n / (n - k)),
+            "HC2": 1 / (1 - leverage),
+            "HC3": 1 / (1 - leverage) ** 2,
+        }[kind]
+        found: NDArray[np.float64] = bread @ (design.T @ ((scores**2 * factor)[:, None] * design)) @ bread
+    return found

@@ -53,6 +53,7 @@ def test_the_bootstrap_is_seeded_and_mirrors() -> None:
     assert low < np.mean(means) < high
     assert (high - low) == pytest.approx(2 * 1.96 * np.std(means, ddof=1) / np.sqrt(40), rel=0.1)
     assert secondary.bootstrap([0.5] * 9, salt="a") == {}
+    assert secondary.bootstrap(means[::-1], salt="a") == {"low": low, "high": high}
 
 
 def test_side_preference_is_an_exact_binomial_over_decided_screens() -> None:
@@ -150,15 +151,55 @@ def test_length_control_finds_no_preference_where_length_explains_it_all() -> No
     assert found["slope"] == pytest.approx(2, abs=4 * found["slope_stderr"])
 
 
-def test_length_control_is_statsmodels_hc3() -> None:
+KINDS = ("HC0", "HC1", "HC2", "HC3")
+
+
+def slow_covariance(design: np.ndarray, scores: np.ndarray, weights: np.ndarray, kind: str) -> np.ndarray:
+    """The definition with whole matrices and a loop over rows."""
+    n, k = design.shape
+    root = np.diag(np.sqrt(weights)) @ design
+    bread = np.linalg.inv(root.T @ root)
+    hat = root @ bread @ root.T
+    meat = np.zeros((k, k))
+    for i in range(n):
+        left = 1 - hat[i, i]
+        factor = {"HC0": 1, "HC1": n / (n - k), "HC2": 1 / left, "HC3": 1 / left**2}[kind]
+        meat += factor * scores[i] ** 2 * np.outer(design[i], design[i])
+    return bread @ meat @ bread
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("seed", "n"), [(1, 6), (2, 9), (3, 14), (4, 25), (5, 40)])
+def test_robust_covariances_are_their_definition_and_statsmodels_where_it_has_them(seed, n, kind) -> None:
+    draw = np.random.default_rng(seed)
+    design = np.column_stack([np.ones(n), draw.normal(size=n)])
+    y, weights = draw.uniform(size=n), draw.uniform(0.2, 2, size=n)
+    for w in (np.ones(n), weights):
+        fit = sm.WLS(y, design, weights=w).fit(cov_type=kind)
+        found = secondary.robust_covariance(design, w * fit.resid, w, kind=kind)
+        assert found == pytest.approx(fit.cov_params(), abs=1e-9)
+        assert found == pytest.approx(slow_covariance(design, w * fit.resid, w, kind), abs=1e-9)
+    logit = sm.GLM(y, design, family=sm.families.Binomial()).fit(cov_type="HC0")
+    mean = logit.fittedvalues
+    arguments = (design, y - mean, mean * (1 - mean))
+    found = secondary.robust_covariance(*arguments, kind=kind)
+    assert found == pytest.approx(slow_covariance(*arguments, kind), abs=1e-9)
+    if kind == "HC0":  # the only one that statsmodels' GLM computes, whatever it is asked for
+        assert found == pytest.approx(logit.cov_params(), abs=1e-9)
+
+
+def test_length_control_rests_on_hc3_and_students_t() -> None:
     draw = np.random.default_rng(2)
-    lengths = list(draw.normal(0.1, 0.3, 50))
-    means = list(draw.choice([0, 1 / 6, 0.5, 5 / 6, 1], 50))
+    lengths = list(draw.normal(0.1, 0.3, 25))
+    means = draw.choice([0, 1 / 6, 0.5, 5 / 6, 1], 25)
     design = sm.add_constant(np.array(lengths))
-    fit = sm.GLM(np.array(means), design, family=sm.families.Binomial()).fit(cov_type="HC3")
-    found = secondary.length_controlled(means, lengths, z=1.96)
+    fit = sm.GLM(means, design, family=sm.families.Binomial()).fit()
+    mean = fit.fittedvalues
+    error = np.sqrt(slow_covariance(design, means - mean, mean * (1 - mean), "HC3")[0, 0])
+    found = secondary.length_controlled(list(means), lengths, z=stats.norm.ppf(0.975))
     assert found["value"] == pytest.approx(stats.logistic.cdf(fit.params[0]))
-    assert found["high"] == pytest.approx(stats.logistic.cdf(fit.params[0] + 1.96 * fit.bse[0]))
+    high = fit.params[0] + stats.t.ppf(0.975, 23) * error
+    assert found["high"] == pytest.approx(stats.logistic.cdf(high))
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,8 @@ def _find_problem(fields: list[str]) -> str | None:
         return f"the last column must be A, B, C or D, came {fields[5]!r:.40}"
     if not fields[0].strip():
         return "the question is empty"
-    return None
+    empty = [letter for letter, option in zip(LETTERS, fields[1:5], strict=True) if not option.strip()]
+    return f"option {empty[0]} is empty" if empty else None
 
 
 def load_hub(repo_id: str, revision: str, *, num_fewshot: int) -> QuestionSet:
@@ -162,8 +163,25 @@ def _read_hub(split: Any, place: str) -> list[Row]:
             or row["answer"] not in range(4)
         ):
             raise InputError(f"{place}, row {number}: is no MMLU question ({row!r:.80}); check mmlu.repo_id")
+        if not all(choice.strip() for choice in row["choices"]):
+            raise InputError(
+                f"{place}, row {number}: an option is empty; bring a corrected set as mmlu.csv_dir"
+            )
         rows.append((row["subject"], row["question"], list(row["choices"]), int(row["answer"])))
     return rows
+
+
+def _refuse_two_answers(rows: list[Row], place: str) -> None:
+    """InputError where a question with the same options stands twice and has two right answers."""
+    answers: dict[tuple[str, tuple[str, ...]], str] = {}
+    for subject, question, choices, gold in rows:
+        options = [choice.strip() for choice in choices]
+        answer = answers.setdefault((question.strip(), tuple(sorted(options))), options[gold])
+        if answer != options[gold]:
+            raise InputError(
+                f"{place}, {subject}: {question.strip()!r:.80} is asked twice, and its answer is once "
+                f"{answer!r:.40}, once {options[gold]!r:.40}; correct or remove one of the two"
+            )
 
 
 def _assemble(rows: list[Row], shown: list[Row], *, num_fewshot: int, place: str) -> QuestionSet:
@@ -171,6 +189,7 @@ def _assemble(rows: list[Row], shown: list[Row], *, num_fewshot: int, place: str
 
     One that is asked too gives way to the next; after the last, its subject is shown one fewer.
     """
+    _refuse_two_answers(rows, place)
     items = make_questions(rows)
     by_subject: dict[str, list[Row]] = {row[0]: [] for row in rows}
     for row in shown:

@@ -105,6 +105,8 @@ def test_a_byte_order_mark_is_no_part_of_the_question(tmp_path: Path) -> None:
         ("\n", "is empty"),
         ("What is 1 + 1?,1,2,3,4,5,B\n", "line 1: 7 columns, 6 were expected"),
         ("What is 1 + 1?,1,2,3,B\n", "line 1: 5 columns, 6 were expected"),
+        ("What is 1 + 1?,1,2, ,4,B\n", "line 1: option C is empty"),
+        ("1 + 1?,1,2,3,4,B\n1 + 1?,4,3,2,1,B\n", "is asked twice, and its answer is once '2', once '3'"),
         (ROW + "What is 1 + 1?,1,2,3,4,E\n", "line 2: the last column must be A, B, C or D, came 'E'"),
         ("question,A,B,C,D,answer\n", "came 'answer'"),
         ("What is 1 + 1?,1,2,3,4,\n", "came ''"),
