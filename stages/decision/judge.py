@@ -111,6 +111,8 @@ def judge_winrate(
         bars={"a coin toss": limits.chance},
     )
     state, reasons = _first_that_holds(invalid, pending, finding)
+    if evidence.remarks:
+        reasons = (*reasons, evidence.remarks)
     return Verdict(state, _literal(is_met), reasons, evidence.value, evidence.low, evidence.high, evidence.n)
 
 

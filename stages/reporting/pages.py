@@ -54,6 +54,7 @@ def founder_page(findings: Findings, *, n_looks: int | None = None, override: st
         story=_story(findings, n_looks),
         excerpts=findings.excerpts,
         appendix=findings.appendix,
+        remarks=findings.measures.winrate.remarks if findings.measures.winrate else None,
         override=override,
     )
 

@@ -14,8 +14,22 @@ Z_ONE_LOOK = 1.959963984540054
 Z_TWO_LOOKS = (2.797, 1.977)
 
 
+class Soundness(Record):
+    """Lines beyond which a study says of itself that it may not be sound; shares in [0, 1]."""
+
+    min_anchors_noticed: float = 0.75
+    max_side_share: float = 0.6  # of decided screens on one side, and the exact binomial's p below side_level
+    side_level: float = 0.01
+    min_repeats_same: float = 0.5
+    min_alpha: float = 0.1  # Krippendorff's, ordinal; a sound study of taste shows 0.3 to 0.4
+
+
 class Prereg(Record):
-    """The pre-registration of a study."""
+    """The pre-registration of a study.
+
+    What has a default here is no parameter: it is the same in every study. One that was opened before a
+    line was written down is read with the same lines.
+    """
 
     question: Literal["Is the share of judgements for the policy, ties half, above min_share?"] = (
         "Is the share of judgements for the policy, ties half, above min_share?"
@@ -34,6 +48,7 @@ class Prereg(Record):
     max_void_prompts: int
     min_share: float
     chance: float
+    soundness: Soundness = Soundness()
 
 
 def z_of_look(looks: Literal[1, 2], look: int) -> float:

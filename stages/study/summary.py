@@ -8,6 +8,7 @@ from stages.measures.intervals import wilson_interval
 from stages.study.check import Study, StudyFiles, check_study
 from stages.study.items import BlindItem
 from stages.study.prereg import Prereg, z_of_look
+from stages.study.remarks import remarks
 from stages.study.seal import Key, TableRow
 from stages.study.unblind import Unblinded, by_prompt, join, unblind
 from stages.study.winrate import POINTS, Outcome, WinRate, estimate_winrate
@@ -81,6 +82,8 @@ def summarise_study(study: Study, files: StudyFiles, *, section: Literal["winrat
     tables = make_tables(unblinded, outcomes, lengths, looks, prereg, is_rehearsal=section == "rehearsal")
     metrics |= {"look": len(looks), "looks": prereg.looks, "z": z}
     editors = {row[0]: {"value": row[1], "low": row[2], "high": row[3]} for row in tables.editors}
+    said = remarks(secondary, prereg.soundness)
+    metrics |= {"remarks": " ".join(said)} if said else {}  # no empty text: DVC shows what is there
     return Summary(
         section, {**metrics, **rate_metrics(rate), "editors": editors, "secondary": secondary}, tables
     )

@@ -455,6 +455,12 @@ def test_pairs_of_one_group_have_no_range_and_settle_nothing():
     assert accuracy(lost).state == "invalid"
 
 
+def test_remarks_of_a_study_about_itself_stand_among_the_reasons_and_change_no_state():
+    plain = winrate(make_winrate())
+    said = winrate(make_winrate(remarks="Of 6 control screens the editors noticed 0."))
+    assert said == plain._replace(reasons=(*plain.reasons, "Of 6 control screens the editors noticed 0."))
+
+
 def test_a_document_without_its_section_is_a_problem():
     assert isinstance(parse_evidence({}, "holdout", AccuracyEvidence), Problem)
     assert isinstance(parse_winrate({}), Problem)
