@@ -19,6 +19,7 @@ from stages.release.lineage import (
 )
 
 MISSING = "nothing"
+OLDER_FORMATS = ("blue-pencil-lineage-1",)
 FROM_HUB = ".gitattributes"  # a model hub adds it to every repository; it is no part of the model
 
 
@@ -62,7 +63,11 @@ def check_lineage(files: ReleaseFiles) -> tuple[Lineage | None, list[Misfit]]:
     found = sha256_hex(files.lineage)
     listed = parse_sums(files.sums.decode("utf-8", errors="replace")).get(LINEAGE, MISSING)
     try:
-        lineage = Lineage.model_validate(json.loads(files.lineage))
+        content = json.loads(files.lineage)
+        if isinstance(content, dict) and content.get("format") in OLDER_FORMATS:
+            rule = f"is of an older version; verify it with the one in git at {content.get('git_revision')}"
+            return None, [Misfit(LINEAGE, rule, Lineage.model_fields["format"].default, content["format"])]
+        lineage = Lineage.model_validate(content)
     except (ValidationError, ValueError, RecursionError):
         return None, [Misfit(LINEAGE, "is no longer readable", listed, found)]
     if seal_lineage(lineage) != lineage:

@@ -32,18 +32,34 @@ def refuse_path_outside(name: str) -> str:
     return name
 
 
+Form = Literal["merged", "merged_float32", "adapter"]
 Inside = Annotated[str, AfterValidator(refuse_path_outside)]
 
 
-class Parity(Record):
-    """The judged model against the shipped one, on real rows; logits are unnormalised log-probs."""
+class MergeProof(Record):
+    """How much of what the adapter adds the shipped weights took up; 1 is all of it, by module and together.
+
+    No module where the judged bytes ship as they are.
+    """
+
+    n_modules: int
+    slope: float
+    slope_low: float
+    slope_high: float
+
+
+class Drift(Record):
+    """The judged model against the shipped one, over the tokens of held-out completions.
+
+    `kl` is the mean of KL(judged || shipped) a token in nats, `kl_from_base` of KL(judged || base).
+    """
 
     n_rows: int
     n_positions: int
-    max_difference: float
-    mean_difference: float
+    kl: float
+    kl_from_base: float
     same_top_token: float  # share of positions at which both rank the same token first
-    tolerance: float
+    mean_logit_difference: float
 
 
 class Regeneration(Record):
@@ -57,11 +73,13 @@ class ShippedModel(Record):
     """What the weights are, and which outs of the pipeline they come from."""
 
     method: Literal["lora", "qlora", "full"]
+    form: Form
     dtype: str
     base: BaseManifest
     base_md5: str  # of models/base in dvc.lock
     policy_md5: str  # of models/policy in dvc.lock
-    parity: Parity
+    merge: MergeProof
+    drift: Drift
     regeneration: Regeneration
 
 
@@ -93,7 +111,7 @@ class Number(Record):
 class Lineage(Record):
     """Everything a release can be traced by. `seal_sha256` is over all the rest."""
 
-    format: Literal["blue-pencil-lineage-1"] = "blue-pencil-lineage-1"
+    format: Literal["blue-pencil-lineage-2"] = "blue-pencil-lineage-2"
     artifact: str
     version: str
     tag: str

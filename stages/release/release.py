@@ -79,14 +79,23 @@ def make_plan(*, to: Path | None, override: str | None, version: str | None) -> 
 
 def report_release(plan: Plan, lineage: Lineage) -> None:
     """What was written, how close it is to what was judged, and what comes next."""
-    parity, again = lineage.model.parity, lineage.model.regeneration
+    model, again = lineage.model, lineage.model.regeneration
     print(f"released {lineage.tag} into {plan.folder}, overall {plan.decision.overall}")
     if plan.decision.override:
         print(f"  released all the same: {plan.decision.override}")
+    if model.merge.n_modules:
+        print(
+            f"  weights: base + adapter in {model.merge.n_modules} modules, which took up "
+            f"{model.merge.slope:.2%} of it ({model.merge.slope_low:.2%} to {model.merge.slope_high:.2%}); "
+            "every other tensor is the base's"
+        )
+    else:
+        print("  weights: the judged ones, byte for byte")
+    drift = model.drift
     print(
-        f"  logits: largest difference {parity.max_difference:.2g} (allowed {parity.tolerance:.2g}), mean "
-        f"{parity.mean_difference:.2g}, over {parity.n_positions} tokens; the same token ranks first at "
-        f"{parity.same_top_token:.2%} of them"
+        f"  over {drift.n_positions} tokens of {drift.n_rows} held-out pairs: {drift.kl:.2g} nats a token "
+        f"from the judged model (which is {drift.kl_from_base:.2g} from the base), the same token first "
+        f"at {drift.same_top_token:.2%}, logits differ by {drift.mean_logit_difference:.2g} on average"
     )
     n_same = again.n_prompts - len(again.different)
     print(f"  the study's completions: {n_same} of {again.n_prompts} come out the same")

@@ -38,14 +38,14 @@ from stages.run.progress import say
 
 
 def release_card(card: str, lineage: Lineage) -> str:
-    """A card as `report` writes it, now for whole weights, and with the release's own part.
+    """A card as `report` writes it, for what ships, and with the release's own part.
 
     That part stands first after the title: who downloads a model reads that far.
     """
     from huggingface_hub import ModelCard
 
     parsed: Any = ModelCard(card)
-    parsed.data.library_name = "transformers"
+    parsed.data.library_name = "peft" if lineage.model.form == "adapter" else "transformers"
     title, _, rest = parsed.text.lstrip("\n").partition("\n\n")
     note = render_page("release/release_note.md.j2", lineage=lineage, model=lineage.model)
     return f"---\n{parsed.data.to_yaml()}\n---\n\n{title}\n\n{note}{rest}"
@@ -96,31 +96,33 @@ def write_release(plan: Plan) -> Lineage:
 
 def ship_model(params: Params, folder: Path) -> ShippedModel:
     """Write the model that ships, and hold it against the one that was judged."""
-    from stages.release import merging
+    from stages.release import merging, proof
 
+    runtime, base, policy = params.runtime, paths.BASE_MODEL, paths.POLICY_MODEL
     pairs = first_rows(
-        read_jsonl(paths.TRAIN_PAIRS, SplitPair), params.release.n_parity_rows, key="release.n_parity_rows"
+        read_jsonl(paths.HOLDOUT_PAIRS, SplitPair), params.release.n_parity_rows, key="release.n_parity_rows"
     )
-    runtime, shipped_runtime = params.runtime, merging.shipped_runtime(params.runtime)
-    say("release: logits of the judged model")
-    judged = merging.collect_logits(paths.BASE_MODEL, paths.POLICY_MODEL, runtime, params.rows, pairs)
-    say(f"release: writing the model that ships ({params.train.method}, {runtime.dtype})")
-    merging.write_merged(paths.BASE_MODEL, paths.POLICY_MODEL, folder, runtime)
-    merging.release_memory()
-    say("release: logits of the model that ships, read back from its files")
-    shipped = merging.collect_logits(folder, None, shipped_runtime, params.rows, pairs)
-    tolerance = getattr(params.release.parity_tolerance, runtime.dtype)
-    parity = merging.check_parity(judged, shipped, tolerance=tolerance)
+    say(f"release: writing the model that ships ({params.train.method}, {params.release.form})")
+    shipped = merging.write_shipped(base, policy, folder, runtime, form=params.release.form)
+    say("release: proof on the weights, read back from the files")
+    merge = proof.prove_shipped(base, policy, shipped, runtime)
+    say("release: what the judged model, the shipped one and the base say to held-out pairs")
+    judged, ships, before = (
+        proof.collect_logits(one, adapter, how, params.rows, pairs)
+        for one, adapter, how in ((base, policy, runtime), shipped, (base, None, runtime))
+    )
     completions = read_jsonl(paths.generations("policy"), Generation)
     stages = parse_lock(read_yaml(read_text(Path(LOCK)), LOCK))
     return ShippedModel(
         method=params.train.method,
-        dtype=runtime.dtype,
+        form=params.release.form,
+        dtype=shipped.runtime.dtype,
         base=read_record(paths.BASE_MODEL / MANIFEST, BaseManifest),
         base_md5=md5_of_out(stages, paths.BASE_MODEL.as_posix()),
         policy_md5=md5_of_out(stages, paths.POLICY_MODEL.as_posix()),
-        parity=parity,
-        regeneration=merging.regenerate(folder, completions, params.generate, shipped_runtime),
+        merge=merge,
+        drift=proof.measure_drift(judged, ships, before),
+        regeneration=merging.regenerate(shipped, completions, params.generate),
     )
 
 

@@ -26,6 +26,7 @@ MOVED = {
     "train.max_loss_growth": "watch.max_loss_growth",
     "train.accelerate_config": "processes.accelerate_config",
 }
+GONE = {"release.parity_tolerance": "a merge is proven on its weights, which needs no tolerance"}
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -303,15 +304,9 @@ class LimitsParams(Section):
     probe: ProbeLimit
 
 
-class ParityTolerance(Section):
-    float32: NonNegative
-    bfloat16: NonNegative
-    float16: NonNegative
-
-
 class ReleaseParams(Section):
     n_parity_rows: Count
-    parity_tolerance: ParityTolerance
+    form: Literal["merged", "merged_float32", "adapter"]
 
 
 class Params(Section):
@@ -378,6 +373,8 @@ def parse_params(raw: dict[str, Any], *, place: str) -> Params:
 
 def unknown_key(key: str) -> str:
     """What to do about a dotted key that no section has."""
+    if key in GONE:
+        return f"is no longer a parameter: {GONE[key]}; remove it"
     return f"is now {MOVED[key]}" if key in MOVED else "is no known key; correct its spelling or remove it"
 
 

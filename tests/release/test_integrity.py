@@ -7,9 +7,10 @@ from stages.model.manifest import BaseManifest
 from stages.release.integrity import ReleaseFiles, check_files
 from stages.release.lineage import (
     Decision,
+    Drift,
     Lineage,
+    MergeProof,
     Number,
-    Parity,
     Regeneration,
     ShippedModel,
     lineage_bytes,
@@ -26,8 +27,8 @@ CONTENT = {"model.safetensors": b"weights", "README.md": b"card", "evidence/dvc.
 
 def make_lineage(override: str = "") -> Lineage:
     base = BaseManifest(source="path", name="b", revision="r", licence="mit", n_parameters=1, files={})
-    parity = Parity(
-        n_rows=1, n_positions=2, max_difference=1e-5, mean_difference=1e-6, same_top_token=1, tolerance=1e-3
+    drift = Drift(
+        n_rows=1, n_positions=2, kl=1e-6, kl_from_base=0.1, same_top_token=1, mean_logit_difference=1e-6
     )
     model = ShippedModel(
         method="lora",
@@ -35,7 +36,9 @@ def make_lineage(override: str = "") -> Lineage:
         base=base,
         base_md5="b.dir",
         policy_md5="p.dir",
-        parity=parity,
+        form="merged",
+        merge=MergeProof(n_modules=2, slope=1, slope_low=0.99, slope_high=1.01),
+        drift=drift,
         regeneration=Regeneration(n_prompts=2, different=["p1"]),
     )
     states = dict.fromkeys(("accuracy", "winrate", "capability"), "pass")
@@ -99,6 +102,12 @@ def test_the_same_lineage_in_other_bytes_is_named() -> None:
     other = lineage_bytes(make_lineage()).replace(b"\n", b" \n", 1)
     [misfit] = check_files(make_files(**{"lineage.json": other})).misfits
     assert misfit.rule == "says the same in other bytes"
+
+
+def test_an_older_version_of_the_lineage_says_what_verifies_it() -> None:
+    older = lineage_bytes(make_lineage()).replace(b"blue-pencil-lineage-2", b"blue-pencil-lineage-1")
+    [misfit] = check_files(make_files(**{"lineage.json": older})).misfits
+    assert misfit.rule == f"is of an older version; verify it with the one in git at {'f' * 40}"
 
 
 def test_a_lineage_and_its_sum_changed_together_break_the_seal() -> None:

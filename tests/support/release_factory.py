@@ -139,10 +139,13 @@ def write_models() -> None:
     write_adapter(Path("models/policy"))
 
 
-def write_adapter(folder: Path, *, base: Path = Path("models/base"), size: float = 0.05) -> None:
+def write_adapter(
+    folder: Path, *, base: Path = Path("models/base"), size: float = 0.05, seed: int = 1
+) -> None:
     """A LoRA adapter of random weights, so that it changes what the model says."""
-    torch.manual_seed(1)
-    model = get_peft_model(tiny_model(), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
+    base_model = tiny_model()
+    torch.manual_seed(seed)
+    model = get_peft_model(base_model, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=size)
