@@ -24,13 +24,15 @@ def main() -> None:
         read_jsonl(paths.VALIDATED_PROMPTS, Prompt), settings.n_prompts, key="generate.n_prompts"
     )
     seeds = [seed(str(settings.seed), prompt.prompt_id) for prompt in prompts]
-    settings_sha256 = hash_settings(settings.model_dump(), params.runtime.model_dump())
 
-    from stages.inference.generation.sampling import generate_completions
-    from stages.model.checkpoint import for_short_texts, load_model, load_tokenizer
+    from stages.inference.generation.sampling import NEUTRAL, generate_completions
+    from stages.model.checkpoint import describe_rendering, for_short_texts, load_model, load_tokenizer
     from stages.model.rendering import render_prompt
 
     tokenizer = load_tokenizer(paths.BASE_MODEL)
+    settings_sha256 = hash_settings(
+        settings.model_dump(), params.runtime.model_dump(), describe_rendering(tokenizer), NEUTRAL
+    )
     policy = paths.POLICY_MODEL if model_name == "policy" else None
     model = load_model(paths.BASE_MODEL, policy, for_short_texts(params.runtime, stage="generate"))
     completions = generate_completions(

@@ -21,7 +21,7 @@ def main() -> None:
     questions = choose_questions(load_questions(params.mmlu), params)
 
     from stages.inference.mmlu.lm_eval import score_questions, wrap_model
-    from stages.model.checkpoint import for_short_texts, load_model, load_tokenizer
+    from stages.model.checkpoint import describe_rendering, for_short_texts, load_model, load_tokenizer
 
     tokenizer = load_tokenizer(paths.BASE_MODEL)
     policy = paths.POLICY_MODEL if model_name == "policy" else None
@@ -33,7 +33,7 @@ def main() -> None:
         num_fewshot=params.mmlu.num_fewshot,
         apply_chat_template=params.mmlu.apply_chat_template,
     )
-    config_sha256 = hash_settings(describe_config(params, questions, chat_template=tokenizer.chat_template))
+    config_sha256 = hash_settings(describe_config(params, questions, rendering=describe_rendering(tokenizer)))
     write_jsonl(paths.mmlu_answers(model_name), make_answers(questions.items, scores, config_sha256))
 
 

@@ -3,15 +3,17 @@
 import importlib.util
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.errors import BluePencilError, ModelError, first_line
 from stages.files.io import read_json, sha256_file
 from stages.model.freed_memory import keep_freed_memory
-from stages.model.manifest import MANIFEST
+from stages.model.manifest import MANIFEST, Rendering
 from stages.run.params import RuntimeParams
 from stages.run.progress import say
 from stages.run.shell import in_words
@@ -23,8 +25,25 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
-def load_tokenizer(folder: Path, *, place: str | None = None) -> "PreTrainedTokenizerBase":
-    """The tokenizer of a checkpoint; ModelError where it cannot render a conversation or end one."""
+def read_rendering(folder: Path) -> Rendering:
+    """What the template of `models/base` is given, as `base_model` settled it."""
+    file = folder / MANIFEST
+    return Rendering.model_validate(read_json(file).get("rendering", {}) if file.is_file() else {})
+
+
+def describe_rendering(tokenizer: "PreTrainedTokenizerBase") -> dict[str, object]:
+    """What decides how a conversation becomes tokens: belongs to every hash of settings."""
+    given = getattr(tokenizer.apply_chat_template, "args", (None, Rendering()))[1]  # see load_tokenizer
+    return {"chat_template": tokenizer.chat_template, **given.model_dump()}
+
+
+def load_tokenizer(
+    folder: Path, *, place: str | None = None, rendering: Rendering | None = None
+) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a checkpoint; ModelError where it cannot render a conversation or end one.
+
+    Its template is given `rendering`, by default what the folder's manifest says.
+    """
     from transformers import AutoTokenizer
 
     where = place or str(folder)
@@ -47,7 +66,33 @@ def load_tokenizer(folder: Path, *, place: str | None = None) -> "PreTrainedToke
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token  # padding is masked everywhere, its id never matters
     _check_vocabulary(tokenizer, folder, where)
+    render = partial(_render, tokenizer.apply_chat_template, rendering or read_rendering(folder))
+    tokenizer.apply_chat_template = render  # lm-eval and TRL call it, too
     return tokenizer
+
+
+class _Day(NamedTuple):
+    """A clock that stands still."""
+
+    today: datetime
+
+    def now(self) -> datetime:
+        """The day that was settled."""
+        return self.today
+
+
+def _render(apply_chat_template: Callable[..., Any], rendering: Rendering, *args: Any, **kwargs: Any) -> Any:
+    """Render with what was settled in place of the clock, which transformers' `strftime_now` reads."""
+    from transformers.utils import chat_template_utils
+
+    clock, chat_template_utils.datetime = (
+        chat_template_utils.datetime,
+        _Day(datetime.fromisoformat(rendering.template_date)),
+    )
+    try:
+        return apply_chat_template(*args, **rendering.chat_template_kwargs, **kwargs)
+    finally:
+        chat_template_utils.datetime = clock
 
 
 def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreTrainedModel":

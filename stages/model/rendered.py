@@ -8,6 +8,12 @@ from stages.files.hashing import hex_digest
 from stages.files.pairs import SplitPair
 
 
+def n_common(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens two sequences share from their start."""
+    same = (one == other for one, other in zip(first, second, strict=False))
+    return sum(1 for _ in takewhile(bool, same))
+
+
 class RenderedPair(NamedTuple):
     """Token ids of one pair. Both completions include their end-of-turn tokens."""
 
@@ -19,8 +25,7 @@ class RenderedPair(NamedTuple):
     @property
     def n_shared_tokens(self) -> int:
         """Tokens with which both completions begin."""
-        same = (one == other for one, other in zip(self.chosen_ids, self.rejected_ids, strict=False))
-        return sum(1 for _ in takewhile(bool, same))
+        return n_common(self.chosen_ids, self.rejected_ids)
 
     @property
     def n_row_tokens(self) -> int:

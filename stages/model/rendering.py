@@ -6,21 +6,48 @@ from typing import TYPE_CHECKING, Literal
 from stages.errors import InputError, ModelError
 from stages.files.pairs import PreferencePair
 from stages.model.checkpoint import reading_checkpoint
-from stages.model.rendered import RenderedPair
+from stages.model.rendered import RenderedPair, n_common
 from stages.run.progress import say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 N_PAIRS_SHOWN = 5
+# Two answers with nothing in common: what a template puts before both belongs to every prompt.
+ANSWERS = ("An answer.", "Some words.")
 
 
 def render_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str) -> list[int]:
-    """Token ids of a conversation that ends where the assistant's answer begins."""
-    ids = _tokenize(tokenizer, [{"role": "user", "content": prompt}], add_generation_prompt=True)
-    if not ids:
+    """Token ids of a conversation that ends where the text of the assistant's answer begins.
+
+    Some templates put more before an answer than a generation prompt has, such as an empty block of
+    thoughts (Qwen3) or the name of a channel (gpt-oss). Training would see it and generation would not,
+    so it belongs to the prompt.
+    """
+    messages = [{"role": "user", "content": prompt}]
+    opening = _tokenize(tokenizer, messages, add_generation_prompt=True)
+    if not opening:
         raise ModelError("the chat template renders a prompt to nothing; use the checkpoint's own template")
-    return ids
+    first, second = (
+        _tokenize(
+            tokenizer, [*messages, {"role": "assistant", "content": answer}], add_generation_prompt=False
+        )
+        for answer in ANSWERS
+    )
+    if first == second:
+        raise ModelError(
+            "the chat template renders two different answers alike, so it drops their text; use the "
+            "checkpoint's own template"
+        )
+    common = first[: n_common(first, second)]
+    if common[: len(opening)] != opening:
+        raise ModelError(
+            "the chat template renders the prompt alone differently from the prompt with an answer (token "
+            f"{n_common(common, opening) + 1} of {len(opening)}); use a template whose generation prompt "
+            "opens the assistant's turn unchanged, or set base_model.chat_template_kwargs, such as "
+            "{enable_thinking: false}"
+        )
+    return common
 
 
 def render_pair(tokenizer: "PreTrainedTokenizerBase", pair: PreferencePair) -> RenderedPair:
@@ -29,7 +56,10 @@ def render_pair(tokenizer: "PreTrainedTokenizerBase", pair: PreferencePair) -> R
     TRL would drop the differing end of the prompt and go on; the model would then be trained on a
     context it never sees when it writes.
     """
-    prompt_ids = render_prompt(tokenizer, pair.prompt)
+    try:
+        prompt_ids = render_prompt(tokenizer, pair.prompt)
+    except ModelError as error:
+        raise ModelError(f"pair {pair.pair_id}: {error}") from error
     completions = []
     for completion in (pair.chosen, pair.rejected):
         conversation = [
@@ -40,8 +70,9 @@ def render_pair(tokenizer: "PreTrainedTokenizerBase", pair: PreferencePair) -> R
         if ids[: len(prompt_ids)] != prompt_ids or len(ids) == len(prompt_ids):
             raise ModelError(
                 f"pair {pair.pair_id}: the chat template renders the prompt alone differently from the "
-                f"prompt with an answer (token {_first_difference(ids, prompt_ids)} of {len(prompt_ids)}); "
-                "use a template whose generation prompt opens the assistant's turn unchanged"
+                f"prompt with an answer (token {n_common(ids, prompt_ids) + 1} of {len(prompt_ids)}); "
+                "use a template whose generation prompt opens the assistant's turn unchanged, and texts "
+                "without the template's own tags"
             )
         completions.append(ids[len(prompt_ids) :])
     return RenderedPair(pair.pair_id, prompt_ids, *completions)
@@ -84,10 +115,3 @@ def _tokenize(
         )
     with reading_checkpoint("the tokenizer cannot be used"):
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _first_difference(ids: list[int], prompt_ids: list[int]) -> int:
-    for position, (a, b) in enumerate(zip(ids, prompt_ids, strict=False)):
-        if a != b:
-            return position + 1
-    return min(len(ids), len(prompt_ids)) + 1

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from stages.errors import ModelError
 from stages.files.io import sha256_file
 from stages.files.json_text import dump_json, parse_json
-from stages.model.manifest import MANIFEST, BaseManifest
+from stages.model.manifest import MANIFEST, BaseManifest, Rendering
 from stages.run.params import BaseModelParams
 
 PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
@@ -39,12 +39,17 @@ def build_base_model(params: BaseModelParams, folder: Path) -> BaseManifest:
         origin = from_hub(params.repo_id, params.revision, folder)
     else:
         origin = from_path(Path(params.path), folder)
-    check_checkpoint(folder, place=f"base_model.source {params.source} ({origin.name})")
+    rendering = Rendering(
+        template_date=params.template_date, chat_template_kwargs=dict(params.chat_template_kwargs)
+    )
+    place = f"base_model.source {params.source} ({origin.name})"
+    check_checkpoint(folder, place=place, rendering=rendering)
     return BaseManifest(
         source=params.source,
         **origin._asdict(),
         n_parameters=count_parameters(folder),
         files={file.name: sha256_file(file) for file in sorted(folder.iterdir())},
+        rendering=rendering,
     )
 
 
@@ -135,7 +140,7 @@ def _refuse_link_outside(file: Path) -> None:
         raise ModelError(f"{file}: is a link that leads out of the checkpoint; put the file itself there")
 
 
-def check_checkpoint(folder: Path, *, place: str) -> None:
+def check_checkpoint(folder: Path, *, place: str, rendering: Rendering) -> None:
     """Refuse a checkpoint that wants its own code run, or that has no chat template or EOS token."""
     for name in ("config.json", "tokenizer_config.json"):
         if not (folder / name).exists():
@@ -161,7 +166,8 @@ def check_checkpoint(folder: Path, *, place: str) -> None:
     from stages.model.checkpoint import load_tokenizer
     from stages.model_sources.template_trial import try_template
 
-    try_template(load_tokenizer(folder, place=place), place)
+    tokenizer = load_tokenizer(folder, place=place, rendering=rendering)
+    try_template(tokenizer, place, rendering.chat_template_kwargs)
 
 
 def _refuse_other_shards(folder: Path, place: str) -> None:

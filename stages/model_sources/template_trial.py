@@ -5,8 +5,9 @@ of what it is given and ranges above 100,000. It stops neither loops inside loop
 multiplied, so one short conversation has to come out in time, and powers and huge factors are refused.
 """
 
+import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from jinja2 import Environment, TemplateError, nodes
 from stages.errors import ModelError
 from stages.files.pairs import PreferencePair
 from stages.model.rendering import render_pair
+from stages.run.progress import say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -37,10 +39,19 @@ SAMPLE = PreferencePair(
 )
 
 
-def try_template(tokenizer: "PreTrainedTokenizerBase", place: str) -> None:
-    """Render a sample pair; ModelError where the template reaches out, fails, or takes for ever."""
+def try_template(
+    tokenizer: "PreTrainedTokenizerBase", place: str, kwargs: Mapping[str, object] | None = None
+) -> None:
+    """Render a sample pair; ModelError where the template reaches out, fails, or takes for ever.
+
+    A name of `kwargs` that the template never reads is said: a misspelt one changes nothing.
+    """
     template = tokenizer.chat_template
-    refuse_growing(template if isinstance(template, str) else template["default"], place)
+    text = template if isinstance(template, str) else template["default"]
+    refuse_growing(text, place)
+    for name in kwargs or {}:
+        if not re.search(rf"\b{re.escape(name)}\b", text):
+            say(f"base_model.chat_template_kwargs: the chat template of {place} does not read {name!r}")
     try:
         with time_limit(SECONDS):
             render_pair(tokenizer, SAMPLE)

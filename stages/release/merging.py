@@ -16,8 +16,14 @@ from stages.errors import ModelError
 from stages.files.io import read_json, read_record, write_json
 from stages.inference.generation.completions import Generation
 from stages.inference.generation.sampling import generate_completions
-from stages.model.checkpoint import ADAPTER_CONFIG, for_short_texts, load_model, load_tokenizer
-from stages.model.manifest import MANIFEST, BaseManifest
+from stages.model.checkpoint import (
+    ADAPTER_CONFIG,
+    for_short_texts,
+    load_model,
+    load_tokenizer,
+    read_rendering,
+)
+from stages.model.manifest import MANIFEST, BaseManifest, Rendering
 from stages.model.rendering import render_prompt
 from stages.model_sources.build import check_checkpoint
 from stages.release.lineage import Form, Regeneration
@@ -61,7 +67,7 @@ def write_shipped(base: Path, policy: Path, folder: Path, runtime: RuntimeParams
     release_memory()
     if form == "adapter":
         return Shipped(base, folder, runtime)
-    check_checkpoint(folder, place=f"release of {policy}")
+    check_checkpoint(folder, place=f"release of {policy}", rendering=read_rendering(base))
     plain = {"quantization": "none", "dtype": shipped_dtype(runtime, form)}
     return Shipped(folder, None, runtime.model_copy(update=plain))
 
@@ -99,9 +105,11 @@ def on_full_base(base: Path, policy: Path, runtime: RuntimeParams) -> Any:
     return PeftModel.from_pretrained(dequantized, str(policy), local_files_only=True)
 
 
-def regenerate(shipped: Shipped, judged: Sequence[Generation], settings: GenerateParams) -> Regeneration:
+def regenerate(
+    shipped: Shipped, judged: Sequence[Generation], settings: GenerateParams, rendering: Rendering
+) -> Regeneration:
     """Write the study's completions again with the shipped model; names the prompts where they differ."""
-    tokenizer = load_tokenizer(shipped.base)
+    tokenizer = load_tokenizer(shipped.base, rendering=rendering)
     model = load_model(shipped.base, shipped.policy, for_short_texts(shipped.runtime, stage="release"))
     again = generate_completions(
         model,

@@ -24,6 +24,7 @@ from stages.model.checkpoint import (
     load_model,
     load_tokenizer,
 )
+from stages.model.manifest import Rendering
 from stages.model.rendered import RenderedPair
 from stages.model.rendering import render_pairs
 from stages.release.lineage import Drift, MergeProof
@@ -178,7 +179,8 @@ def last_place(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     limits = torch.finfo(dtype)
     exponents = torch.frexp(values.abs())[1] - 1
     units = torch.ldexp(torch.full_like(values, limits.eps), exponents)
-    return units.clamp_min(limits.smallest_normal * limits.eps)
+    smallest = limits.smallest_normal * limits.eps
+    return torch.where(values == 0, smallest, units.clamp_min(smallest))
 
 
 def pool(slopes: Sequence[Slope]) -> Slope:
@@ -222,13 +224,15 @@ def collect_logits(
     runtime: RuntimeParams,
     limits: RowsParams,
     pairs: Sequence[PreferencePair],
+    rendering: Rendering,
 ) -> Answers:
     """Rendered rows, and the float32 logits (tokens, V) that predict each chosen completion.
 
     `policy` None reads `base` as a whole model, tokenizer included. The model is gone afterwards, so
     no two ever share the memory.
     """
-    rows = render_pairs(load_tokenizer(base), pairs, max_length=limits.max_length, too_long=limits.too_long)
+    tokenizer = load_tokenizer(base, rendering=rendering)
+    rows = render_pairs(tokenizer, pairs, max_length=limits.max_length, too_long=limits.too_long)
     model: Any = load_model(base, policy, for_short_texts(runtime, stage="release"))
     logits = []
     with torch.inference_mode():

@@ -96,8 +96,10 @@ def write_release(plan: Plan) -> Lineage:
 
 def ship_model(params: Params, folder: Path) -> ShippedModel:
     """Write the model that ships, and hold it against the one that was judged."""
+    from stages.model.checkpoint import read_rendering
     from stages.release import merging, proof
 
+    rendering = read_rendering(paths.BASE_MODEL)
     runtime, base, policy = params.runtime, paths.BASE_MODEL, paths.POLICY_MODEL
     pairs = first_rows(
         read_jsonl(paths.HOLDOUT_PAIRS, SplitPair), params.release.n_parity_rows, key="release.n_parity_rows"
@@ -108,7 +110,7 @@ def ship_model(params: Params, folder: Path) -> ShippedModel:
     merge = proof.prove_shipped(base, policy, shipped, runtime)
     say("release: what the judged model, the shipped one and the base say to held-out pairs")
     judged, ships, before = (
-        proof.collect_logits(one, adapter, how, params.rows, pairs)
+        proof.collect_logits(one, adapter, how, params.rows, pairs, rendering)
         for one, adapter, how in ((base, policy, runtime), shipped, (base, None, runtime))
     )
     completions = read_jsonl(paths.generations("policy"), Generation)
@@ -122,7 +124,7 @@ def ship_model(params: Params, folder: Path) -> ShippedModel:
         policy_md5=md5_of_out(stages, paths.POLICY_MODEL.as_posix()),
         merge=merge,
         drift=proof.measure_drift(judged, ships, before),
-        regeneration=merging.regenerate(shipped, completions, params.generate),
+        regeneration=merging.regenerate(shipped, completions, params.generate, rendering),
     )
 
 

@@ -5,6 +5,7 @@ reported together. DVC tracks the values themselves, by section or key by key.
 """
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,6 +44,26 @@ def refuse_relative_path_outside(path: str) -> str:
     return path
 
 
+def refuse_no_day(text: str) -> str:
+    """Refuse what is no day, written as 2025-01-31."""
+    if date.fromisoformat(text).isoformat() != text:
+        raise ValueError("write a day as 2025-01-31")
+    return text
+
+
+def refuse_taken_name(name: str) -> str:
+    """Refuse a name that transformers' `apply_chat_template` gives a meaning of its own."""
+    if name in TAKEN_NAMES:
+        raise ValueError(f"{name} is set by the pipeline itself")
+    return name
+
+
+TAKEN_NAMES = {
+    "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "documents",
+    "max_length", "messages", "padding", "return_assistant_tokens_mask", "return_dict", "return_tensors",
+    "sanitize_control_tokens", "self", "strftime_now", "tokenize", "tokenizer_kwargs", "tools", "truncation",
+}  # fmt: skip
+TemplateName = Annotated[str, AfterValidator(refuse_taken_name)]
 DataPath = Annotated[str, Field(min_length=1), AfterValidator(refuse_relative_path_outside)]
 
 
@@ -64,6 +85,8 @@ class BaseModelParams(Section):
     repo_id: str = Field(min_length=1)
     revision: str
     path: DataPath
+    template_date: Annotated[str, AfterValidator(refuse_no_day)]
+    chat_template_kwargs: dict[TemplateName, str | bool | int | float]
 
     @model_validator(mode="after")
     def revision_is_pinned(self) -> "BaseModelParams":

@@ -20,6 +20,7 @@ from stages.files.hashing import sha256_hex
 from stages.files.io import read_json, read_jsonl, sha256_file, write_json, write_jsonl
 from stages.inference.generation.completions import Generation
 from stages.model.checkpoint import load_model
+from stages.model.manifest import Rendering
 from stages.release import hub, merging
 from stages.release.lineage import Lineage, lineage_bytes, seal_lineage, sums_text
 from stages.release.objections import registered_from
@@ -333,7 +334,7 @@ def test_completions_that_come_out_otherwise_are_named(world: Path) -> None:
     shipped = merging.write_shipped(
         Path("models/base"), Path("models/policy"), Path("out"), params.runtime, form="merged"
     )
-    again = merging.regenerate(shipped, changed, params.generate)
+    again = merging.regenerate(shipped, changed, params.generate, Rendering())
     assert again.different == ["p001"]
 
 

@@ -158,7 +158,7 @@ HOSTILE: dict[str, tuple[Spoil, str]] = {
     "name that is not there": (template("{{ nothing.at.all }}"), "UndefinedError"),
     "broken syntax": (template("{% for %}"), "TemplateSyntaxError"),
     "refusal": (template("{{ raise_exception('no') }}"), "no"),
-    "template of no conversation": (template("hello"), "renders the prompt alone differently"),
+    "template of no conversation": (template("hello"), "renders two different answers alike"),
     "template that is empty": (template(""), "no chat template"),
     "template that is no text": (put("chat_template.jinja", b"\xff\xfe\xfa"), "cannot be loaded"),
     "templates without a default": (templates([{"name": "x", "template": CHAT_TEMPLATE}]), "none called default"),

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from stages.errors import ModelError, RuntimeCheckError
 from stages.files.io import read_json, write_json
+from stages.model.manifest import Rendering
 from stages.release import merging, proof
 from stages.release.lineage import Form, MergeProof
 from stages.run.params import Params, RuntimeParams, parse_params
@@ -121,7 +122,7 @@ def test_a_unit_in_the_last_place_is_the_distance_to_the_next_number() -> None:
 
 def answers(base: Path, policy: Path | None, dtype: str, numbers: range = range(3)) -> Any:
     pairs = [make_split_pair(number) for number in numbers]
-    return proof.collect_logits(base, policy, runtime(dtype), PARAMS.rows, pairs)
+    return proof.collect_logits(base, policy, runtime(dtype), PARAMS.rows, pairs, Rendering())
 
 
 def test_what_the_models_say_is_measured_beside_what_the_base_says(models: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Which questions are asked, under which configuration, and what a model answered."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
@@ -44,7 +45,9 @@ def choose_questions(questions: QuestionSet, params: Params) -> QuestionSet:
     return questions._replace(items=sample_questions(questions.items, n=n_wanted, seed=params.mmlu.seed))
 
 
-def describe_config(params: Params, questions: QuestionSet, *, chat_template: str) -> dict[str, object]:
+def describe_config(
+    params: Params, questions: QuestionSet, *, rendering: Mapping[str, object]
+) -> dict[str, object]:
     """Everything that decides how a question is asked and scored; the models must agree in it."""
     return {
         "lm_eval": version("lm_eval"),
@@ -53,9 +56,9 @@ def describe_config(params: Params, questions: QuestionSet, *, chat_template: st
         "examples": {
             subject: [one.question_id for one in shown] for subject, shown in questions.examples.items()
         },
-        "chat_template": chat_template if params.mmlu.apply_chat_template else None,
-        "max_batch_tokens": params.mmlu.max_batch_tokens,
+        "rendering": rendering if params.mmlu.apply_chat_template else None,
         "runtime": params.runtime.model_dump(),
+        "max_batch_tokens": params.mmlu.max_batch_tokens,
     }
 
 

@@ -7,6 +7,8 @@ sees the prompt (branch 0) and itself.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from stages.model.rendered import n_common
+
 Tokens = tuple[int, ...]
 
 
@@ -15,12 +17,6 @@ class PrefixGroup(NamedTuple):
 
     n_shared: int
     members: list[int]
-
-
-def count_shared(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens two prompts share from their start."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((place for place, (left, right) in pairs if left != right), min(len(first), len(second)))
 
 
 def group_by_prefix(prompts: Sequence[Tokens], *, min_shared: int) -> list[PrefixGroup]:
@@ -32,7 +28,7 @@ def group_by_prefix(prompts: Sequence[Tokens], *, min_shared: int) -> list[Prefi
     order = sorted(range(len(prompts)), key=lambda place: prompts[place])
     runs: list[list[int]] = []
     for place in order:
-        if runs and count_shared(prompts[runs[-1][-1]], prompts[place]) >= min_shared:
+        if runs and n_common(prompts[runs[-1][-1]], prompts[place]) >= min_shared:
             runs[-1].append(place)
         else:
             runs.append([place])
@@ -44,7 +40,7 @@ def group_by_prefix(prompts: Sequence[Tokens], *, min_shared: int) -> list[Prefi
 def _count_common(prompts: Sequence[Tokens], run: Sequence[int]) -> int:
     """What all of a sorted run share is what its two ends share."""
     shortest = min(len(prompts[place]) for place in run)
-    return min(count_shared(prompts[run[0]], prompts[run[-1]]), shortest - 1)
+    return min(n_common(prompts[run[0]], prompts[run[-1]]), shortest - 1)
 
 
 def split_batches(lengths: Sequence[int], *, max_tokens: int) -> list[list[int]]:

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from stages.files.hashing import hash_settings
-from stages.inference.generation.sampling import generate_completions
+from stages.inference.generation.sampling import NEUTRAL, generate_completions
 from stages.inference.probe.prompts import PROMPTS
 from stages.inference.probe.rows import Answer, TextScore
 from stages.inference.probe.text_scoring import score_texts
 from stages.inference.probe.texts import TEXTS
+from stages.model.checkpoint import describe_rendering
 from stages.model.rendering import render_prompt
 from stages.run.params import Params
 
@@ -42,7 +43,8 @@ def probe_model(
     config = {
         "probe": params.probe.model_dump(),
         "runtime": params.runtime.model_dump(),
-        "chat_template": str(tokenizer.chat_template),
+        "rendering": describe_rendering(tokenizer),
+        "generation": NEUTRAL,
         "texts": [text.text for text in TEXTS],
         "prompts": [prompt.prompt for prompt in PROMPTS],
     }

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stages.inference.generation.completions import RawCompletion
-from stages.inference.generation.sampling import SeededGumbel, generate_completions
+from stages.inference.generation.sampling import SeededGumbel, generate_completions, splitmix64
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 PROMPTS = [[5, 9, 30], [7, 8], [40, 41, 42, 43, 44], [3]]
@@ -62,6 +62,44 @@ def test_draws_follow_the_distribution() -> None:
 def test_an_excluded_token_is_never_drawn() -> None:
     scores = torch.tensor([[0.0, -float("inf")]]).expand(500, 2)
     assert not SeededGumbel(range(500))(torch.zeros(500, 1), scores).argmax(dim=1).any()
+
+
+def test_the_noise_is_splitmix64s() -> None:
+    def by_hand(state: int) -> int:
+        mask = 2**64 - 1
+        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 & mask
+        state = (state ^ (state >> 27)) * 0x94D049BB133111EB & mask
+        return state ^ (state >> 31)
+
+    for seed in (0, 1234567, 2**63 - 1):
+        wanted = [by_hand((seed + 0x9E3779B97F4A7C15 * (n + 1)) % 2**64) for n in range(5)]
+        found = splitmix64(torch.tensor(seed), torch.arange(5))
+        assert [int(one) % 2**64 for one in found] == wanted
+    assert int(splitmix64(torch.tensor(1234567), 0)) == 6457827717110365317  # the published first output
+
+
+def test_a_checkpoints_own_generation_settings_change_nothing() -> None:
+    def written(**own: object) -> list[RawCompletion]:
+        model = tiny_model()
+        model.generation_config.update(**own)
+        before = model.generation_config.to_dict()
+        done = generate_completions(
+            model, tiny_tokenizer(), PROMPTS, SEEDS, max_new_tokens=12, temperature=0.7, top_p=0.95,
+            batch_size=4, label="generate",
+        )  # fmt: skip
+        assert model.generation_config.to_dict() == before
+        return done
+
+    plain = written()
+    loud = {
+        "repetition_penalty": 5.0,
+        "temperature": 0.1,
+        "top_k": 1,
+        "do_sample": True,
+        "min_new_tokens": 12,
+    }
+    assert written(**loud, no_repeat_ngram_size=1, suppress_tokens=list(range(100)), num_beams=3) == plain
+    assert written(eos_token_id=[1, *range(60, 300)]) != plain  # the checkpoint's end ids count
 
 
 def test_an_end_token_ends_the_text_and_is_not_part_of_it() -> None:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.inference.mmlu.option_rows import count_shared, group_by_prefix, split_batches
+from stages.inference.mmlu.option_rows import group_by_prefix, n_common, split_batches
 
 prompts = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12).map(tuple), max_size=12)
 
@@ -29,9 +29,9 @@ def test_equal_prompts_leave_one_token_to_run() -> None:
 
 
 def test_shared_tokens_are_counted_from_the_start() -> None:
-    assert count_shared((1, 2, 3), (1, 2, 4, 3)) == 2
-    assert count_shared((1, 2), (1, 2, 4)) == 2
-    assert count_shared((), (1,)) == 0
+    assert n_common((1, 2, 3), (1, 2, 4, 3)) == 2
+    assert n_common((1, 2), (1, 2, 4)) == 2
+    assert n_common((), (1,)) == 0
 
 
 @given(lengths=st.lists(st.integers(1, 50), max_size=30), max_tokens=st.integers(1, 120))
