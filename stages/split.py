@@ -1,11 +1,12 @@
 """Reads data/validate/{pairs,prompts}.jsonl and metrics/validate.json; writes data/split/{train,
 selection,holdout}.jsonl, data/split/report.html and metrics/split.json. Decides which pairs are
-held out: exactly `split.n_holdout`, by whole components, so that no text stands on two sides.
+held out: exactly `split.n_holdout`, by whole components, so that no text stands on two sides. Stops
+where pairs that were held out would be trained on, or the reverse.
 """
 
+from stages.data.earlier_split import FILES, N_NAME, read_last_split, refuse_redraw
 from stages.data.forms.row_file import RowFile
 from stages.data.split_files import (
-    FILES,
     prove,
     read_columns,
     refuse_missing_prompts,
@@ -15,7 +16,7 @@ from stages.data.split_files import (
 )
 from stages.data.split_page import describe_split, describe_strata, summarise_split
 from stages.files.io import read_json, read_jsonl, write_json, write_jsonl, write_text
-from stages.files.pairs import PreferencePair, Prompt, SplitPair, split_sha256
+from stages.files.pairs import PreferencePair, Prompt, split_sha256
 from stages.pages.html import render_page
 from stages.run import paths
 from stages.run.params import load_params
@@ -34,11 +35,15 @@ def main() -> None:
     columns, texts = read_columns(pairs, prompts)
     split = split_pairs(columns.pair_ids, texts, params)
     del texts  # the proof needs the room
-    for name, places in split.parts._asdict().items():
-        write_jsonl(FILES[name], split_rows(pairs, places, split.components))
-    overlaps = prove(prompts, similarity=params.validate_.near_duplicate_similarity)
-    metrics = describe_split(columns, split.components, split.parts, overlaps)
-    metrics["split_sha256"] = split_sha256(RowFile(paths.HOLDOUT_PAIRS, SplitPair))
+    sha256 = split_sha256(pairs.at(split.parts.holdout))
+    refuse_redraw(
+        read_last_split(), split.parts, split.item_keys, columns.pair_ids,
+        name=sha256[:N_NAME], replaces=params.split.replaces,
+    )  # fmt: skip
+    for name, path in FILES.items():
+        write_jsonl(path, split_rows(pairs, getattr(split.parts, name), split.components))
+    proof = prove(prompts, params)
+    metrics = describe_split(columns, split.components, split.parts, *proof) | {"split_sha256": sha256}
     strata = describe_strata(columns, split.parts)
     write_text(paths.SPLIT_REPORT, render_page("data/split_report.html.j2", metrics=metrics, strata=strata))
     write_json(paths.SPLIT_METRICS, {"split": metrics})

@@ -28,7 +28,7 @@ from stages.run.shell import run_stage
 def main() -> None:
     """Validate the pairs and the prompts."""
     params = load_params()
-    settings = read_settings(params.validate_)
+    settings = read_settings(params)
     pairs_path, prompts_path = Path(params.data.pairs), Path(params.data.prompts)
 
     pairs = validate_pairs(pairs_path, params.data.columns, settings)

@@ -1,4 +1,4 @@
-"""`bluepencil data check`: are these pairs fit to learn from? For people and for CI."""
+"""`bluepencil data`: are these pairs fit to learn from, and which were held out? For people and for CI."""
 
 import textwrap
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stages.errors import InputError
 from stages.files.json_text import dump_json
 from stages.run.params import load_params
 
@@ -52,7 +53,7 @@ def check(
     from stages.data.page import N_EXAMPLES, pick_examples
 
     params = load_params()
-    settings = read_settings(params.validate_)
+    settings = read_settings(params)
     pairs = validate_pairs(path, parse_columns(columns) if columns else params.data.columns, settings)
     if expectations:
         from stages.data.great_expectations import confirm_results, derive_frame
@@ -69,6 +70,26 @@ def check(
     )
     if not is_fit:
         raise typer.Exit(BROKEN)
+
+
+@app.command()
+def keep(
+    path: Annotated[Path, typer.Argument(help="Where to write it, in data/kept/.")] = Path(
+        "data/kept/split.jsonl"
+    ),
+) -> None:
+    """Keep the last split, so that its held-out pairs stay held out when the data or the rules change."""
+    from stages.data.earlier_split import FILES, describe_rows, read_kept, read_last_split
+    from stages.files.io import write_jsonl
+
+    last = read_last_split()
+    rows = list(describe_rows(dict(FILES))) if last is None else last.rows
+    if rows is None:
+        raise InputError("dvc.lock: the files of the last split are not in the DVC cache; run `dvc pull`")
+    write_jsonl(path, rows)
+    n_held_out = sum(row.part == "holdout" for row in read_kept(path))
+    typer.echo(f"{path}: {n_held_out} held-out pairs and {len(rows) - n_held_out} others of the last split")
+    typer.echo(f"set `split.keep: {path}` in params.yaml, commit both, and run `dvc repro`")
 
 
 def parse_columns(columns: list[str]) -> dict[str, str]:

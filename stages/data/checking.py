@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.data.audits import AuditLimits
-from stages.data.forms.rows import Columns, read_pair
+from stages.data.forms.rows import Columns
 from stages.data.forms.tables import open_pairs, read_rows
 from stages.data.page import (
     draw_length_differences,
@@ -14,6 +14,7 @@ from stages.data.page import (
 )
 from stages.data.prompt_rules import CheckedPrompts
 from stages.data.rules import RuleResult, RuleSetting, compare_rules, find_broken, judge_rules
+from stages.data.shared_runs import RunLengths
 from stages.data.validation import (
     CheckedPairs,
     CheckedRows,
@@ -21,11 +22,12 @@ from stages.data.validation import (
     Violation,
     check_pairs,
     list_violations,
+    read_whole,
 )
 from stages.errors import InputError, ParamsError
 from stages.files.pairs import PreferencePair
 from stages.pages.html import render_page
-from stages.run.params import ValidateParams
+from stages.run.params import Params
 
 
 class ValidatedPairs(NamedTuple):
@@ -47,17 +49,19 @@ class ValidatedPairs(NamedTuple):
         return [*self.checked.audit.remarks, *unread]
 
 
-def read_settings(params: ValidateParams) -> Settings:
+def read_settings(params: Params) -> Settings:
     """The rules' settings; ParamsError where they are not those of the code."""
-    rules = {name: RuleSetting(*dict(rule).values()) for name, rule in params.rules.items()}
+    validate, split = params.validate_, params.split
+    rules = {name: RuleSetting(*dict(rule).values()) for name, rule in validate.rules.items()}
     if problems := compare_rules(rules):
         raise ParamsError("params.yaml `validate.rules`\n  " + "\n  ".join(problems))
     return Settings(
-        min_words=params.min_words,
-        max_words=params.max_words,
-        similarity=params.near_duplicate_similarity,
+        min_words=validate.min_words,
+        max_words=validate.max_words,
+        similarity=validate.near_duplicate_similarity,
+        lengths=RunLengths(split.join_shared_words, split.join_shared_prompt_words),
         rules=rules,
-        audit=AuditLimits(**dict(params.audit)),
+        audit=AuditLimits(**dict(validate.audit)),
     )
 
 
@@ -77,7 +81,7 @@ def kept_pairs(path: Path, pairs: ValidatedPairs) -> Iterator[PreferencePair]:
     """Read the file once more and pass on what is kept: a million pairs do not fit in memory twice."""
     for row, keep in zip(read_rows(path), pairs.checked.rows.kept, strict=True):
         if keep:
-            reading = read_pair(row, pairs.columns)
+            reading, _ = read_whole(row, pairs.columns)
             if reading.pair is None:
                 raise InputError(f"{path}: line {row.line} has changed while it was read; run again")
             yield reading.pair

@@ -1,13 +1,13 @@
 """Which pairs must stay together: those that share a group, a prompt, a text or near-duplicate texts.
 
-Near-duplicate prompts come from one template and join nothing; equal prompts (after
-normalisation) do. A run of many shared words joins texts that the similarity of whole texts
-misses, such as a paragraph and its longer version.
+Near-duplicate prompts come from one template and join nothing; equal prompts (after normalisation)
+do, and a prompt that is another pair's completion does. Runs of shared words join texts that the
+similarity of whole texts misses, such as a paragraph and its longer version, see `shared_runs`.
 """
 
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,116 +15,151 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from stages.data.near_duplicates import NearDuplicate, find_near_duplicates
-from stages.data.texts import TextTable, run_hashes
+from stages.data.shared_runs import Links, RunLengths, link_shared_runs
+from stages.data.texts import TextTable
 from stages.files.hashing import hex_digest
 from stages.files.pairs import PreferencePair
 
-N_RUNS_PER_PASS = 20_000_000  # bounds the memory of one pass to about 1 GiB
-
-
-N_POSITIONS_PER_CHUNK = 4_000_000
-
-
-Links = NDArray[np.int64]  # shape (n, 2): two text numbers a row
-
-
-def link_shared_runs(words: NDArray[np.uint32], ends: NDArray[np.int64], *, n_words: int) -> Links:
-    """Links that connect all texts with a run of `n_words` consecutive words in common.
-
-    The links of one run form a chain, so three texts with the same run have two links.
-    """
-    n_passes = 1 + len(words) // N_RUNS_PER_PASS
-    links = [_link_one_pass(words, ends, n_words, part, n_passes) for part in range(n_passes)]
-    return np.unique(np.concatenate(links), axis=0)
-
-
-def _link_one_pass(
-    words: NDArray[np.uint32], ends: NDArray[np.int64], n_words: int, part: int, n_passes: int
-) -> Links:
-    hash_parts, text_parts = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    for start in range(0, len(words), N_POSITIONS_PER_CHUNK):
-        hashes = run_hashes(words[start : start + N_POSITIONS_PER_CHUNK + n_words - 1], n_words)
-        positions = np.arange(start, start + len(hashes))
-        texts = np.searchsorted(ends, positions, side="right") - 1
-        wanted = (positions + n_words <= ends[texts + 1]) & (hashes % np.uint64(n_passes) == part)
-        hash_parts.append(hashes[wanted])
-        text_parts.append(texts[wanted])
-    hashes, texts = np.concatenate(hash_parts), np.concatenate(text_parts)
-    order = np.argsort(hashes, kind="stable")
-    hashes, texts = hashes[order], texts[order]
-    meets = (hashes[1:] == hashes[:-1]) & (texts[1:] != texts[:-1])
-    return np.unique(np.stack([texts[:-1][meets], texts[1:][meets]], axis=1), axis=0)
+Numbers = NDArray[np.int64]
 
 
 class PairTexts(NamedTuple):
     """The text numbers of every pair's prompt, chosen and rejected, in the order of the pairs."""
 
     table: TextTable
-    prompts: NDArray[np.int64]
-    chosen: NDArray[np.int64]
-    rejected: NDArray[np.int64]
-    groups: NDArray[np.int64]  # -1: not known
+    prompts: Numbers
+    chosen: Numbers
+    rejected: Numbers
+    groups: Numbers  # -1: not known
+
+    @property
+    def completions(self) -> Numbers:
+        """The numbers of the texts that are a completion."""
+        return np.unique(np.concatenate([self.chosen, self.rejected]))
+
+    @property
+    def is_prompt(self) -> NDArray[np.bool_]:
+        """Per text: is it a prompt and no completion?"""
+        flags = np.zeros(len(self.table), dtype=bool)
+        flags[self.prompts] = True
+        flags[self.completions] = False
+        return flags
+
+    @property
+    def item_keys(self) -> list[str]:
+        """`item_key` of every pair."""
+        keys = self.table.keys
+        columns = (keys[numbers].tolist() for numbers in (self.prompts, self.chosen, self.rejected))
+        return [item_key(*texts) for texts in zip(*columns, strict=True)]
+
+
+def item_key(prompt: int, chosen: int, rejected: int) -> str:
+    """16 hex digits that stand for a prompt and two texts (each a `text_key`), whichever was preferred."""
+    return hex_digest(*(f"{key:016x}" for key in (prompt, *sorted((chosen, rejected)))))[:16]
 
 
 class TextLinks(NamedTuple):
-    """What connects different completions: near-duplicates, and runs of shared words."""
+    """What connects different texts: near-duplicate completions, and runs of shared words."""
 
     near_duplicates: list[NearDuplicate]
     shared_runs: Links
 
 
 def index_texts(pairs: Iterable[PreferencePair]) -> PairTexts:
-    """Number the texts of the pairs; prompts are numbered apart from completions."""
-    table, prompts, groups = TextTable(), TextTable(), dict[str, int]()
-    numbers = array("q")
+    """Number the texts of the pairs."""
+    table, groups, numbers = TextTable(), dict[str, int](), array("q")
     for pair in pairs:
         group = -1 if pair.group_id is None else groups.setdefault(pair.group_id, len(groups))
-        numbers.extend((prompts.add(pair.prompt), table.add(pair.chosen), table.add(pair.rejected), group))
+        numbers.extend((table.add(pair.prompt), table.add(pair.chosen), table.add(pair.rejected), group))
     columns = np.array(numbers, dtype=np.int64).reshape(-1, 4).T
     return PairTexts(table, columns[0], columns[1], columns[2], columns[3])
 
 
-def link_texts(table: TextTable, *, similarity: float, n_shared_words: int) -> TextLinks:
-    """Find the near-duplicates and, unless `n_shared_words` is 0, the shared runs of that length."""
-    words, ends = table.words, table.ends
-    runs = np.empty((0, 2), dtype=np.int64)
-    if n_shared_words:
-        runs = link_shared_runs(words, ends, n_words=n_shared_words)
-    return TextLinks(find_near_duplicates(words, ends, similarity=similarity), runs)
+def link_texts(texts: PairTexts, *, similarity: float, lengths: RunLengths) -> TextLinks:
+    """Find the near-duplicate completions and the shared runs."""
+    table = texts.table
+    near = find_near_duplicates(table.words, table.ends, similarity=similarity, among=texts.completions)
+    return TextLinks(near, link_shared_runs(table, texts.is_prompt, lengths))
 
 
-def label_components(texts: PairTexts, links: TextLinks | None) -> NDArray[np.int64]:
-    """A component number per pair; pairs that are linked in any way have the same number."""
+Cause = Literal["group", "prompt", "text", "near-duplicate texts", "run of shared words"]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+
+def label_components(texts: PairTexts, links: TextLinks, causes: Sequence[Cause] = CAUSES) -> Numbers:
+    """A component number per pair; pairs that are linked by any of `causes` have the same number."""
     n_pairs, n_texts = len(texts.chosen), len(texts.table)
-    pair, text, prompt = np.arange(n_pairs), n_pairs, n_pairs + n_texts
-    group = prompt + int(texts.prompts.max(initial=-1)) + 1
+    pair, text, group = np.arange(n_pairs), n_pairs, n_pairs + n_texts
     n_nodes = group + int(texts.groups.max(initial=-1)) + 1
     has_group = texts.groups >= 0
-    edges = [
-        np.stack([pair, texts.chosen + text]),
-        np.stack([pair, texts.rejected + text]),
-        np.stack([pair, texts.prompts + prompt]),
-        np.stack([pair[has_group], texts.groups[has_group] + group]),
-    ]
-    if links is not None:
-        near = np.array([link[:2] for link in links.near_duplicates], dtype=np.int64).reshape(-1, 2)
-        edges += [near.T + text, links.shared_runs.T + text]
-    rows, columns = np.concatenate(edges, axis=1)
+    near = np.array([link[:2] for link in links.near_duplicates], dtype=np.int64).reshape(-1, 2)
+    sides = [np.stack([pair, side + text]) for side in (texts.chosen, texts.rejected)]
+    edges: dict[Cause, list[Numbers]] = {
+        "group": [np.stack([pair[has_group], texts.groups[has_group] + group])],
+        "prompt": [np.stack([pair, texts.prompts + text])],
+        "text": sides,
+        "near-duplicate texts": [*sides, near.T + text],
+        "run of shared words": [*sides, links.shared_runs.T + text],
+    }
+    rows, columns = np.concatenate([edge for cause in causes for edge in edges[cause]], axis=1)
     graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(n_nodes, n_nodes))
-    labels: NDArray[np.int64] = connected_components(graph, directed=False)[1]
+    labels: Numbers = connected_components(graph, directed=False)[1]
     return labels[:n_pairs]
 
 
-def name_components(pair_ids: Sequence[str], labels: NDArray[np.int64], *, salt: str) -> list[str]:
+class LargestComponent(NamedTuple):
+    """How many of the pairs stay together, because of what, and two of them (their places)."""
+
+    n_pairs: int
+    n_all: int
+    cause: Cause
+    examples: tuple[int, int]
+    is_one_value: bool  # one group, or one prompt
+
+    @property
+    def in_words(self) -> str:
+        """A clause for a message."""
+        what = {
+            "group": "share one group, or are tied by groups",
+            "prompt": "share one prompt, or are tied by groups and prompts",
+            "text": "are tied by texts that recur",
+            "near-duplicate texts": "are tied by near-duplicate texts",
+            "run of shared words": "are tied by runs of words that texts share",
+        }
+        exactly = {"group": "share one group", "prompt": "share one prompt"}
+        n = f"all {self.n_all}" if self.n_pairs == self.n_all else f"{self.n_pairs} of {self.n_all}"
+        words = exactly.get(self.cause) if self.is_one_value else None
+        return f"{n} pairs {words or what[self.cause]}"
+
+
+def describe_largest(texts: PairTexts, links: TextLinks) -> LargestComponent:
+    """The largest component and the cause that first ties most of it, tried in the order of `CAUSES`."""
+    labels = label_components(texts, links)
+    members = np.flatnonzero(labels == np.bincount(labels).argmax())
+    for n_causes in range(1, len(CAUSES) + 1):
+        part = label_components(texts, links, CAUSES[:n_causes])[members]
+        tied = members[part == np.bincount(part).argmax()]
+        if 2 * len(tied) > len(members):
+            break
+    cause = CAUSES[n_causes - 1]
+    values = {"group": texts.groups, "prompt": texts.prompts}.get(cause)
+    is_one = values is not None and len(np.unique(values[members])) == 1
+    return LargestComponent(
+        len(members), len(labels), cause, (int(tied[0]), int(tied[-1])), is_one_value=is_one
+    )
+
+
+def name_components(item_keys: Sequence[str], labels: Numbers, *, salt: str) -> list[str]:
     """A name per pair's component, 16 hex digits, whose order is a lottery drawn by the salt.
 
     The name is the hash of one member, the one whose own hash is lowest: a component keeps its
     name, and its place in the order, unless it gains or loses pairs. The lowest hash itself
     would not do as a name: the more members, the lower it is, and large ones would come first.
+    Names come from what the pairs say, so neither ids nor the order of rows matter.
     """
     firsts: dict[int, str] = {}
-    for pair_id, label in zip(pair_ids, labels.tolist(), strict=True):
-        own = hex_digest(salt, "member", pair_id)
+    for key, label in zip(item_keys, labels.tolist(), strict=True):
+        own = hex_digest(salt, "member", key)
         firsts[label] = min(own, firsts.get(label, own))
     names = {label: hex_digest(salt, "component", first)[:16] for label, first in firsts.items()}
     return [names[label] for label in labels.tolist()]

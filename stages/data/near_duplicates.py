@@ -36,12 +36,17 @@ class NearDuplicate(NamedTuple):
     similarity: float
 
 
-def find_near_duplicates(words: Words, ends: Ends, *, similarity: float) -> list[NearDuplicate]:
+def find_near_duplicates(
+    words: Words, ends: Ends, *, similarity: float, among: NDArray[np.int64] | None = None
+) -> list[NearDuplicate]:
     """Pairs of texts with at least `similarity`, enough of them to connect every group of them.
 
-    Texts already connected through others are not measured again, so not every pair is listed.
+    `among` names the texts that are compared, in ascending order; None: all. Texts already connected
+    through others are not measured again, so not every pair is listed.
     """
     texts = np.flatnonzero(np.diff(ends) >= N_WORDS_PER_RUN)
+    if among is not None:
+        texts = np.intersect1d(texts, among, assume_unique=True)
     bands = _band_hashes(words, ends, texts, n_rows=rows_per_band(similarity))
     groups = DisjointSet()  # of candidates only: most texts are none
     found: list[NearDuplicate] = []

@@ -4,8 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stages.data.near_duplicates import find_near_duplicates
-from stages.data.texts import TextTable, normalise, text_key
+from stages.data.shared_runs import RunLengths, find_shared_runs, link_shared_runs
+from stages.data.texts import TextTable
 from stages.files.pairs import Prompt, SplitPair
 
 Value = TypeVar("Value", int, str)
@@ -17,13 +21,22 @@ class Overlaps(NamedTuple):
     texts: int
     near_duplicates: int
     prompts: int
+    prompts_among_texts: int
+    shared_runs: int
     groups: int
     components: int
     fresh_prompts: int
 
 
+class Proof(NamedTuple):
+    """The overlaps, and how many texts were compared as wholes only: nobody knows where their words end."""
+
+    overlaps: Overlaps
+    n_not_compared: int
+
+
 class _Side:
-    """What is remembered of one side: 64 bits per text, names of groups and components."""
+    """What is remembered of one side: numbers of texts, names of groups and components."""
 
     def __init__(self) -> None:
         self.texts, self.prompts = set[int](), set[int]()
@@ -31,40 +44,53 @@ class _Side:
 
 
 def count_overlaps(
-    parts: Mapping[str, Iterable[SplitPair]], fresh: Sequence[Prompt], *, similarity: float
-) -> Overlaps:
+    parts: Mapping[str, Iterable[SplitPair]],
+    fresh: Sequence[Prompt],
+    *,
+    similarity: float,
+    lengths: RunLengths,
+) -> Proof:
     """Compare the finished sides with each other, not the way in which they were made.
 
-    A fresh prompt overlaps when it equals a pair's prompt or completion after normalisation.
+    A fresh prompt overlaps when it equals a pair's prompt or completion after normalisation, or shares
+    a run of words with it.
     """
-    table, sides_of_text = TextTable(), list[int]()
-    sides = [_Side() for _ in parts]
-    for place, (side, pairs) in enumerate(zip(sides, parts.values(), strict=True)):
+    table, sides = TextTable(), [_Side() for _ in parts]
+    for side, pairs in zip(sides, parts.values(), strict=True):
         for pair in pairs:
-            _remember(side, pair)
-            for text in (pair.chosen, pair.rejected):
-                number = table.add(text)
-                if number == len(sides_of_text):
-                    sides_of_text.append(0)
-                sides_of_text[number] |= 1 << place
-    near = find_near_duplicates(table.words, table.ends, similarity=similarity)
-    known = set[int]().union(*(side.texts | side.prompts for side in sides))
-    return Overlaps(
+            side.prompts.add(table.add(pair.prompt))
+            side.texts.update((table.add(pair.chosen), table.add(pair.rejected)))
+            side.components.add(pair.component_id)
+            if pair.group_id is not None:
+                side.groups.add(pair.group_id)
+    of_text = _mark_sides([side.texts for side in sides], len(table))
+    of_prompt = _mark_sides([side.prompts for side in sides], len(table))
+    is_prompt = of_text == 0
+    near = find_near_duplicates(
+        table.words, table.ends, similarity=similarity, among=np.flatnonzero(~is_prompt)
+    )
+    runs = (of_text | of_prompt)[link_shared_runs(table, is_prompt, lengths)]
+    shared = find_shared_runs([prompt.prompt for prompt in fresh], table, is_prompt, lengths)
+    stale = {place for place, prompt in enumerate(fresh) if table.find(prompt.prompt) is not None}
+    overlaps = Overlaps(
         texts=_count_shared([side.texts for side in sides]),
-        near_duplicates=sum(sides_of_text[link.first] != sides_of_text[link.second] for link in near),
+        near_duplicates=sum(of_text[link.first] != of_text[link.second] for link in near),
         prompts=_count_shared([side.prompts for side in sides]),
+        prompts_among_texts=int(((of_text != 0) & (of_prompt != 0) & (of_text != of_prompt)).sum()),
+        shared_runs=int((runs[:, 0] != runs[:, 1]).sum()),
         groups=_count_shared([side.groups for side in sides]),
         components=_count_shared([side.components for side in sides]),
-        fresh_prompts=sum(text_key(normalise(prompt.prompt)) in known for prompt in fresh),
+        fresh_prompts=len(stale | set(shared)),
     )
+    return Proof(Overlaps(*map(int, overlaps)), table.n_without_words)
 
 
-def _remember(side: _Side, pair: SplitPair) -> None:
-    side.texts.update(text_key(normalise(text)) for text in (pair.chosen, pair.rejected))
-    side.prompts.add(text_key(normalise(pair.prompt)))
-    side.components.add(pair.component_id)
-    if pair.group_id is not None:
-        side.groups.add(pair.group_id)
+def _mark_sides(texts_of_sides: Sequence[set[int]], n_texts: int) -> NDArray[np.int64]:
+    """Per text, one bit for each side on which it stands."""
+    marks = np.zeros(n_texts, dtype=np.int64)
+    for bit, texts in enumerate(texts_of_sides):
+        marks[list(texts)] |= 1 << bit
+    return marks
 
 
 def _count_shared(sets: Sequence[set[Value]]) -> int:

@@ -2,20 +2,17 @@
 
 import re
 from array import array
-from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.data.components import PairTexts
-from stages.data.texts import TextTable
+from stages.data.texts import TextTable, text_key
 from stages.files.pairs import PreferencePair
 from stages.files.sentences import sentence_ends
 
 UNKNOWN = -1
-
-
 DAY = re.compile(r"\d{4}-?\d{2}-?\d{2}([T ].*)?")  # seconds since 1970 would pass as a day of the year 1712
 
 
@@ -33,8 +30,6 @@ FEATURES = (
     "characters", "words", "sentences", "commas", "digits", "capitals", "quotes", "parentheses",
     "letters_per_word", "words_per_sentence",
 )  # fmt: skip
-
-
 N_FEATURES = len(FEATURES)
 
 
@@ -81,11 +76,12 @@ class PairIndex:
     """One entry per row that holds a pair, in the order of the file."""
 
     def __init__(self) -> None:
-        self.texts, self.prompts = TextTable(), TextTable()
+        self.texts = TextTable()
         self.ids, self.groups, self.editors, self.sections = Names(), Names(), Names(), Names()
         self.n_synthetic = 0
         self._columns = {name: array("q") for name in ("line", "id", "prompt", "chosen", "rejected", "group",
-                                                       "editor", "section", "shown", "day")}  # fmt: skip
+                                                       "editor", "section", "shown", "day",
+                                                       "content", "id_key")}  # fmt: skip
         self._differences = array("f")
 
     def __len__(self) -> int:
@@ -94,10 +90,12 @@ class PairIndex:
     def add(self, line: int, pair: PreferencePair) -> None:
         """Remember one pair."""
         values = (
-            line, self.ids.add(pair.pair_id), self.prompts.add(pair.prompt), self.texts.add(pair.chosen),
+            line, self.ids.add(pair.pair_id), self.texts.add(pair.prompt), self.texts.add(pair.chosen),
             self.texts.add(pair.rejected), self.groups.add(pair.group_id), self.editors.add(pair.editor),
             self.sections.add(pair.section), SHOWN[pair.chosen_shown],
             day_number(pair.reviewed_at),
+            text_key(repr(sorted(pair.model_dump(exclude={"pair_id"}).items()))),
+            text_key(pair.pair_id),
         )  # fmt: skip
         for column, value in zip(self._columns.values(), values, strict=True):
             column.append(value)
@@ -105,7 +103,8 @@ class PairIndex:
         self.n_synthetic += pair.synthetic
 
     def column(self, name: str) -> NDArray[np.int64]:
-        """One number per pair: line, id, prompt, chosen, rejected, group, editor, section, shown or day."""
+        """One number per pair: line, id, prompt, chosen, rejected, group, editor, section, shown or day;
+        or a hash of what the row holds beside its id (content), or of the id (id_key)."""
         return np.array(self._columns[name], dtype=np.int64)
 
     @property
@@ -125,7 +124,9 @@ class PairIndex:
         )
 
 
-def lines_like(values: NDArray[np.int64], lines: NDArray[np.int64]) -> Sequence[int]:
-    """Per entry, the line of the first entry with the same value; its own where it is the first."""
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    return lines[first[inverse]].tolist()  # type: ignore[no-any-return]
+def first_alike(values: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Per entry, the entry with the same value that comes first in `order`; itself where it is that one."""
+    _, first, inverse = np.unique(values[order], return_index=True, return_inverse=True)
+    found = np.empty(len(values), dtype=np.int64)
+    found[order] = order[first[inverse.ravel()]]
+    return found

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from stages.data.forms.rows import Finding
 from stages.data.near_duplicates import N_WORDS_PER_RUN, NearDuplicate, jaccard
-from stages.data.pair_index import PairIndex, lines_like
+from stages.data.pair_index import PairIndex, first_alike
 from stages.data.texts import run_hashes
 
 Numbers = NDArray[np.int64]
@@ -53,8 +53,6 @@ def find_contradictions(preferred: Numbers, other: Numbers) -> Contradictions:
 
 
 N_LINES_NAMED = 5
-
-
 Found = tuple[int, Finding]  # the entry of the index, and what was found
 
 
@@ -88,23 +86,23 @@ def compare_rows(index: PairIndex, near: Sequence[NearDuplicate], *, similarity:
 def _repeated_ids(index: PairIndex) -> Iterator[Found]:
     """Every row with an id that another has: nobody can tell which of them is meant."""
     lines, ids = index.column("line"), index.column("id")
-    last = lines_like(ids[::-1], lines[::-1])[::-1]
-    for entry, (first, final) in enumerate(zip(lines_like(ids, lines), last, strict=True)):
-        if first != final:
-            yield (
-                entry,
-                Finding(
-                    "pair_ids_are_unique", f"line {final if first == lines[entry] else first} has the same id"
-                ),
-            )
+    entries = np.arange(len(ids))
+    first, last = first_alike(ids, entries), first_alike(ids, entries[::-1])
+    for entry in np.flatnonzero(first != last).tolist():
+        other = last[entry] if first[entry] == entry else first[entry]
+        yield entry, Finding("pair_ids_are_unique", f"line {lines[other]} has the same id")
 
 
 def _repeated_rows(index: PairIndex) -> Iterator[Found]:
+    """All rows of the same texts but one, which is chosen by what it holds: the order of rows is chance."""
     lines, n_texts = index.column("line"), len(index.texts)
     both = index.column("chosen") * n_texts + index.column("rejected")
-    for entry, first in enumerate(lines_like(both, lines)):
-        if first != lines[entry]:
-            yield entry, Finding("rows_are_unique", f"line {first} holds the same texts, judged the same")
+    kept = first_alike(both, np.lexsort((index.column("id_key"), index.column("content"))))
+    for entry in np.flatnonzero(kept != np.arange(len(kept))).tolist():
+        yield (
+            entry,
+            Finding("rows_are_unique", f"line {lines[kept[entry]]} holds the same texts, judged the same"),
+        )
 
 
 def _numbered(numbers: NDArray[np.int64], index: PairIndex, rule: str, what: str) -> Iterator[Found]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from stages.data.forms.rows import Finding, RawRow, read_prompt
 from stages.data.near_duplicates import find_near_duplicates
 from stages.data.pair_index import PairIndex
+from stages.data.shared_runs import RunLengths, find_shared_runs
 from stages.data.texts import TextTable
 from stages.data.validation import CheckedRows, Settings, collect_findings
 from stages.files.pairs import Prompt
@@ -24,7 +25,7 @@ def check_prompts(rows: Iterable[RawRow], index: PairIndex, settings: Settings) 
     findings: list[tuple[int, Finding]] = []
     seen: dict[tuple[str, object], int] = {}
     table = TextTable()
-    numbers: dict[int, int] = {}
+    numbers, others = dict[int, int](), dict[int, str]()
     for number, row in enumerate(rows):
         prompt, problem = read_prompt(row)
         lines.append(row.line)
@@ -42,12 +43,29 @@ def check_prompts(rows: Iterable[RawRow], index: PairIndex, settings: Settings) 
             findings.append(
                 (number, Finding("prompts_are_unique", ", ".join(alike)))
             )  # one a row: rows count
-        if index.prompts.find(prompt.prompt) is not None or index.texts.find(prompt.prompt) is not None:
+        if index.texts.find(prompt.prompt) is not None:
             findings.append((number, Finding("prompts_are_fresh", "it stands in a pair")))
+        else:
+            others[number] = prompt.prompt
+    findings += _stale(others, index, settings.lengths)
     findings += _near_duplicates(numbers, lines, table, similarity=settings.similarity)
     checked = collect_findings("prompts", lines, ids, findings, settings.rules)
     kept = [prompt for prompt, keep in zip(prompts, checked.kept, strict=True) if keep and prompt is not None]
     return CheckedPrompts(checked, kept)
+
+
+def _stale(prompts: dict[int, str], index: PairIndex, lengths: RunLengths) -> list[tuple[int, Finding]]:
+    """Prompts that hold words of a pair, as "Improve this paragraph: ..." with a text of training does."""
+    texts, rows = index.pair_texts, list(prompts)
+    shared = find_shared_runs(list(prompts.values()), index.texts, texts.is_prompt, lengths)
+    found = []
+    for place, (text, words) in shared.items():
+        holds = (texts.prompts == text) | (texts.chosen == text) | (texts.rejected == text)
+        line = index.column("line")[int(holds.argmax())]
+        found.append(
+            (rows[place], Finding("prompts_are_fresh", f"line {line} of the pairs holds {words!r} too"))
+        )
+    return found
 
 
 def _near_duplicates(

@@ -1,28 +1,33 @@
 """The files of the split: what is read of the validated pairs, what is written, and the proof."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from stages.data.components import PairTexts, index_texts, label_components, link_texts, name_components
+from stages.data.components import (
+    PairTexts,
+    describe_largest,
+    index_texts,
+    label_components,
+    link_texts,
+    name_components,
+)
+from stages.data.earlier_split import FILES, match_earlier, read_kept
 from stages.data.forms.row_file import RowFile
-from stages.data.overlaps import Overlaps, count_overlaps
-from stages.data.splitting import HoldoutSizeError, PairColumns, Parts, choose_sides, divide_rows
+from stages.data.overlaps import Proof, count_overlaps
+from stages.data.shared_runs import RunLengths
+from stages.data.split_page import PairColumns
+from stages.data.splitting import HoldoutSizeError, NothingToTrainError, Parts, choose_parts
 from stages.errors import InputError
 from stages.files.pairs import PreferencePair, Prompt, SplitPair
 from stages.run import paths
 from stages.run.params import Params
 
-FILES = {
-    "train": paths.TRAIN_PAIRS,
-    "selection": paths.SELECTION_PAIRS,
-    "holdout": paths.HOLDOUT_PAIRS,
-}
-
 
 class Split(NamedTuple):
-    """The component of every pair, and the places of the pairs of each part."""
+    """The component and the content key of every pair, and the places of the pairs of each part."""
 
     components: list[str]
+    item_keys: list[str]
     parts: Parts
 
 
@@ -43,35 +48,57 @@ def read_columns(pairs: RowFile[PreferencePair], prompts: list[Prompt]) -> tuple
     return PairColumns(ids, editors, sections, any(synthetic)), texts
 
 
-def split_pairs(pair_ids: list[str], texts: PairTexts, params: Params) -> Split:
+def split_pairs(pair_ids: Sequence[str], texts: PairTexts, params: Params) -> Split:
     """Join what belongs together and divide it; InputError where no exact holdout exists."""
     links = link_texts(
-        texts.table,
-        similarity=params.validate_.near_duplicate_similarity,
-        n_shared_words=params.split.join_shared_words,
+        texts, similarity=params.validate_.near_duplicate_similarity, lengths=run_lengths(params)
     )
-    components = name_components(pair_ids, label_components(texts, links), salt=params.split.salt)
+    keys = texts.item_keys
+    components = name_components(keys, label_components(texts, links), salt=params.split.salt)
+    earlier = match_earlier(read_kept(params.split.keep), keys, pair_ids)
+    wanted = params.split
     try:
-        sides = choose_sides(
-            components, n_holdout=params.split.n_holdout, n_selection=params.split.n_selection
+        parts = choose_parts(
+            components,
+            keys,
+            n_holdout=wanted.n_holdout,
+            n_selection=wanted.n_selection,
+            salt=wanted.salt,
+            earlier=earlier,
         )
     except HoldoutSizeError as error:
-        raise InputError(explain_no_holdout(error)) from error
-    return Split(components, divide_rows(pair_ids, components, sides, salt=params.split.salt))
+        largest = describe_largest(texts, links)
+        shown = [pair_ids[place] for place in largest.examples]
+        raise InputError(
+            explain_no_holdout(error, f"{largest.in_words} (such as {' and '.join(shown)})")
+        ) from error
+    except NothingToTrainError as error:
+        raise InputError(
+            f"{paths.VALIDATED_PAIRS}: {len(keys)} pairs, of which `split.n_holdout` {wanted.n_holdout} and "
+            f"`split.n_selection` {wanted.n_selection} leave nothing to train on; lower them, or add pairs"
+        ) from error
+    return Split(components, keys, parts)
+
+
+def run_lengths(params: Params) -> RunLengths:
+    """The lengths of the runs that join texts."""
+    return RunLengths(params.split.join_shared_words, params.split.join_shared_prompt_words)
 
 
 def split_rows(
-    pairs: RowFile[PreferencePair], places: list[int], components: list[str]
+    pairs: RowFile[PreferencePair], places: Sequence[int], components: Sequence[str]
 ) -> Iterator[SplitPair]:
     """The pairs at these places, each with the name of its component."""
     for place, pair in zip(places, pairs.at(places), strict=True):
         yield SplitPair(component_id=components[place], **dict(pair))
 
 
-def prove(prompts: list[Prompt], *, similarity: float) -> Overlaps:
+def prove(prompts: Sequence[Prompt], params: Params) -> Proof:
     """Compare the three files as they were written."""
-    parts = {name: RowFile(path, SplitPair) for name, path in FILES.items()}
-    return count_overlaps(parts, prompts, similarity=similarity)
+    parts = {str(name): RowFile(path, SplitPair) for name, path in FILES.items()}
+    return count_overlaps(
+        parts, prompts, similarity=params.validate_.near_duplicate_similarity, lengths=run_lengths(params)
+    )
 
 
 def refuse_unfit_data(validated: object) -> None:
@@ -98,11 +125,20 @@ def refuse_missing_prompts(n_prompts: int, n_wanted: int) -> None:
         )
 
 
-def explain_no_holdout(error: HoldoutSizeError) -> str:
-    """The message for a person: what was wanted, what is possible, the way out."""
-    nearest = " or ".join(str(size) for size in error.nearest) or "none"
-    return (
+def explain_no_holdout(error: HoldoutSizeError, largest: str) -> str:
+    """The message for a person: what was wanted, what is possible, what ties pairs together, the way out."""
+    begin = (
         f"{paths.VALIDATED_PAIRS}: no exact holdout of {error.wanted}: pairs that share a group, prompt or "
-        f"text stay together and some are left for training, {error.n_pairs} pairs came; nearest possible "
-        f"sizes: {nearest}. Set `split.n_holdout` in params.yaml to one of these, or add pairs"
+        f"text stay together and some are left for training, {error.n_pairs} pairs came"
+    )
+    if error.nearest:
+        sizes = " or ".join(str(size) for size in error.nearest)
+        return (
+            f"{begin}; nearest possible sizes: {sizes}. Set `split.n_holdout` in params.yaml to one of "
+            "these, or add pairs"
+        )
+    return (
+        f"{begin}, and no size is possible: {largest}. Where that is boilerplate, `split.join_shared_words` "
+        "and `split.join_shared_prompt_words` in params.yaml decide from how many shared words on texts stay "
+        "together (0: never); where it is one group or prompt, add pairs of others"
     )

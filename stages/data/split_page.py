@@ -5,9 +5,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from stages.data.overlaps import Overlaps
-from stages.data.splitting import PairColumns, Parts
+from stages.data.splitting import Parts
 
 N_NAMES = 20
+
+
+class PairColumns(NamedTuple):
+    """What the description of the split needs of every pair, by its place."""
+
+    pair_ids: list[str]
+    editors: list[str | None]
+    sections: list[str | None]
+    is_synthetic: bool
 
 
 class Stratum(NamedTuple):
@@ -53,7 +62,7 @@ def describe_strata(columns: PairColumns, parts: Parts) -> dict[str, list[Stratu
 
 
 def describe_split(
-    columns: PairColumns, components: Sequence[str], parts: Parts, overlaps: Overlaps
+    columns: PairColumns, components: Sequence[str], parts: Parts, overlaps: Overlaps, n_not_compared: int
 ) -> dict[str, Any]:
     """The numbers of metrics/split.json, without the hash of the holdout."""
     sizes = Counter(components)
@@ -62,10 +71,12 @@ def describe_split(
         "n_train": len(parts.train),
         "n_selection": len(parts.selection),
         "n_holdout": len(held_out),
+        "n_left_out": len(parts.left_out),
         "n_components": len(sizes),
         "n_components_in_holdout": len({components[place] for place in held_out}),
         "n_pairs_in_largest_component": max(sizes.values()),
         "n_overlaps": sum(overlaps),
+        "n_texts_not_compared": n_not_compared,
         "overlaps": overlaps._asdict(),
         "is_synthetic": columns.is_synthetic,
         "strata": {
@@ -88,8 +99,13 @@ def largest_gap(everywhere: Sequence[str | None], held_out: Sequence[str | None]
 
 def summarise_split(metrics: dict[str, Any]) -> str:
     """One line for the person watching."""
+    counted = f"{metrics['n_overlaps']} overlaps"
+    if metrics["n_texts_not_compared"]:
+        counted += (
+            f" as far as can be told: {metrics['n_texts_not_compared']} texts have no spaces between words"
+        )
+    left_out = f"{metrics['n_left_out']} left out, " if metrics["n_left_out"] else ""
     return (
         f"split: {metrics['n_train']} train, {metrics['n_selection']} selection, "
-        f"{metrics['n_holdout']} holdout, {metrics['n_components']} components, "
-        f"{metrics['n_overlaps']} overlaps"
+        f"{metrics['n_holdout']} holdout, {left_out}{metrics['n_components']} components, {counted}"
     )

@@ -1,17 +1,32 @@
 """Exactly `n_holdout` pairs by whole components, in an order that adding pairs hardly moves."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from stages.files.hashing import hex_digest
 
 
-class Sides(NamedTuple):
-    """Component names on each side; what is in neither is trained on."""
+class Earlier(NamedTuple):
+    """Places of pairs that an earlier split held out, or that models have learned from or were chosen by."""
 
-    holdout: frozenset[str]
-    selection: frozenset[str]
+    held_out: frozenset[int]
+    trained: frozenset[int]
+
+
+NO_EARLIER = Earlier(frozenset(), frozenset())
+
+
+class Parts(NamedTuple):
+    """Places of rows in the validated file, in salted order: the first n are a fair sample.
+
+    `left_out` is tied to a pair that an earlier split held out: not to be learned from, not held out.
+    """
+
+    train: list[int]
+    selection: list[int]
+    holdout: list[int]
+    left_out: list[int]
 
 
 class HoldoutSizeError(ValueError):
@@ -22,17 +37,56 @@ class HoldoutSizeError(ValueError):
         super().__init__(f"no whole components hold exactly {wanted} of {n_pairs} pairs; nearest: {nearest}")
 
 
-def choose_sides(components: Iterable[str], *, n_holdout: int, n_selection: int) -> Sides:
-    """Put whole components on sides; `components` has one name per pair.
+class NothingToTrainError(ValueError):
+    """Holdout and selection together leave no pair."""
 
-    Names are salted hashes, so their order is the lottery. The holdout is filled from the front
-    of the order, selection from the back: neither moves when the other grows. Raises
-    HoldoutSizeError, with the nearest possible sizes, where the sizes do not add up.
+
+def choose_parts(
+    components: Sequence[str],
+    item_keys: Sequence[str],
+    *,
+    n_holdout: int,
+    n_selection: int,
+    salt: str,
+    earlier: Earlier = NO_EARLIER,
+) -> Parts:
+    """Put whole components on sides; `components` and `item_keys` have one value per pair.
+
+    Names of components are salted hashes, so their order is the lottery. The holdout is filled from the
+    front of the order, selection from the back: neither moves when the other grows. What was held out
+    earlier stays held out, what was trained on is never held out, and what is tied to a pair that was
+    held out is left out. HoldoutSizeError, with the nearest possible sizes, where the sizes do not add up.
     """
-    sizes = dict(sorted(Counter(components).items()))
-    holdout = fill_exactly(sizes, n_holdout)
+    torn = {components[place] for place in earlier.held_out}
+    trained = {components[place] for place in earlier.trained}
+    sizes = Counter(name for name in components if name not in torn)
+    sizes = Counter(dict(sorted(sizes.items())))
+    new = {name: size for name, size in sizes.items() if name not in trained}
+    n_kept = len(earlier.held_out)
+    if n_kept > n_holdout:
+        raise HoldoutSizeError(n_holdout, [n_kept], len(components))
+    try:
+        holdout = fill_exactly(new, n_holdout - n_kept)
+    except HoldoutSizeError as error:
+        raise HoldoutSizeError(
+            n_holdout, [size + n_kept for size in error.nearest], len(components)
+        ) from error
     rest = {name: size for name, size in reversed(sizes.items()) if name not in holdout}
-    return Sides(holdout, fill_at_most(rest, min(n_selection, sum(rest.values()) - 1)))
+    if sum(rest.values()) <= n_selection:
+        raise NothingToTrainError
+    selection = fill_at_most(rest, n_selection)
+
+    parts = Parts([], [], [], [])
+    for place, name in enumerate(components):
+        if place in earlier.held_out or name in holdout:
+            parts.holdout.append(place)
+        elif name in torn:
+            parts.left_out.append(place)
+        else:
+            (parts.selection if name in selection else parts.train).append(place)
+    for part in parts:
+        part.sort(key=lambda place: order_key(item_keys[place], salt=salt))
+    return parts
 
 
 def fill_exactly(sizes: Mapping[str, int], wanted: int) -> frozenset[str]:
@@ -43,7 +97,7 @@ def fill_exactly(sizes: Mapping[str, int], wanted: int) -> frozenset[str]:
     """
     names, counts = list(sizes), list(sizes.values())
     reachable = _reachable_sums(counts, wanted)
-    if not reachable[0] >> wanted & 1 or sum(counts) <= wanted:
+    if not reachable[0] >> wanted & 1:
         raise HoldoutSizeError(wanted, nearest_sums(counts, wanted), sum(counts))
     taken: list[str] = []
     left = wanted
@@ -84,9 +138,9 @@ def nearest_sums(counts: Sequence[int], wanted: int) -> list[int]:
     return below + [size for size in possible if size > wanted][:1]
 
 
-def order_key(pair_id: str, *, salt: str) -> str:
+def order_key(item: str, *, salt: str) -> str:
     """The place of a pair in its file: the first n rows are a random n, the same n every time."""
-    return hex_digest(salt, "order", pair_id)
+    return hex_digest(salt, "order", item)
 
 
 def _reachable_sums(counts: Sequence[int], limit: int) -> list[int]:
@@ -96,35 +150,3 @@ def _reachable_sums(counts: Sequence[int], limit: int) -> list[int]:
     for count in reversed(counts):
         reachable.append((reachable[-1] | reachable[-1] << count) & mask)
     return reachable[::-1]
-
-
-class Parts(NamedTuple):
-    """Places of rows in the validated file, in salted order: the first n are a fair sample."""
-
-    train: list[int]
-    selection: list[int]
-    holdout: list[int]
-
-
-class PairColumns(NamedTuple):
-    """What the description of the split needs of every pair, by its place."""
-
-    pair_ids: list[str]
-    editors: list[str | None]
-    sections: list[str | None]
-    is_synthetic: bool
-
-
-def divide_rows(pair_ids: Sequence[str], components: Sequence[str], sides: Sides, *, salt: str) -> Parts:
-    """Put every row where its component is."""
-    parts = Parts([], [], [])
-    for place, component in enumerate(components):
-        if component in sides.holdout:
-            parts.holdout.append(place)
-        elif component in sides.selection:
-            parts.selection.append(place)
-        else:
-            parts.train.append(place)
-    for part in parts:
-        part.sort(key=lambda place: order_key(pair_ids[place], salt=salt))
-    return parts

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.data.audits import Audit, AuditLimits, audit_pairs
-from stages.data.components import TextLinks, label_components
+from stages.data.components import LargestComponent, describe_largest, label_components, link_texts
 from stages.data.forms.rows import Columns, Finding, RawRow, Reading, read_pair
-from stages.data.near_duplicates import find_near_duplicates
 from stages.data.pair_index import PairIndex
 from stages.data.pair_rules import compare_rows
 from stages.data.rules import RULES, About, RuleSetting
+from stages.data.shared_runs import RunLengths
 from stages.data.text_rules import farthest_word_count, find_in_pair
 from stages.files.record import Record
 
@@ -20,11 +20,12 @@ Flags = NDArray[np.bool_]
 
 
 class Settings(NamedTuple):
-    """From params.yaml `validate`."""
+    """From params.yaml `validate`, and the lengths of runs from `split`."""
 
     min_words: int
     max_words: int
     similarity: float
+    lengths: RunLengths
     rules: Mapping[str, RuleSetting]
     audit: AuditLimits
 
@@ -94,7 +95,10 @@ def check_pairs(rows: Iterable[RawRow], columns: Columns, settings: Settings) ->
     )
     lines, n_words = list[int](), list[int]()
     synthetic: list[bool] = []
-    for number, reading in enumerate(read_pair(row, columns) for row in rows):
+    n_indented = 0
+    for number, row in enumerate(rows):
+        reading, was_indented = read_whole(row, columns)
+        n_indented += was_indented
         lines.append(reading.line)
         found = list(_find(reading, settings))
         findings += [(number, finding) for finding in found]
@@ -105,7 +109,9 @@ def check_pairs(rows: Iterable[RawRow], columns: Columns, settings: Settings) ->
         index.add(reading.line, reading.pair)
         row_of_entry.append(number)
         synthetic.append(reading.pair.synthetic)
-    near = find_near_duplicates(index.texts.words, index.texts.ends, similarity=settings.similarity)
+    texts = index.pair_texts
+    links = link_texts(texts, similarity=settings.similarity, lengths=settings.lengths)
+    near = links.near_duplicates
     compared = compare_rows(index, near, similarity=settings.similarity)
     findings += [(row_of_entry[entry], finding) for entry, finding in compared.findings]
 
@@ -113,16 +119,57 @@ def check_pairs(rows: Iterable[RawRow], columns: Columns, settings: Settings) ->
     ids |= {row: names[number] for row, number in zip(row_of_entry, entries.tolist(), strict=True)}
     checked = collect_findings("pairs", lines, ids, findings, settings.rules)
     kept = checked.kept[row_of_entry]
-    components = label_components(index.pair_texts, TextLinks(near, np.empty((0, 2), dtype=np.int64)))
+    components = label_components(texts, links)
     audit = audit_pairs(index, kept, components, settings.audit)
     audit.numbers.update(
         n_conflicts=compared.n_conflicts,
         n_circles=compared.n_circles,
         n_near_duplicate_texts=len(near),
         n_extra_columns=len(columns.extra),
+        n_pairs_with_leading_space=n_indented,
+        n_texts_without_words=index.texts.n_without_words,
     )
+    if len(index):
+        audit.remarks.extend(_remark_on_texts(audit.numbers, describe_largest(texts, links), index))
     n_synthetic = int(np.array(synthetic, dtype=bool)[kept].sum())
     return CheckedPairs(checked, audit, index, n_synthetic, kept, row_of_entry, n_words)
+
+
+MAX_SHARE_OF_COMPONENT = 0.2  # a larger one can hardly be held out, and is mostly boilerplate
+
+
+def _remark_on_texts(
+    numbers: Mapping[str, float | int], largest: LargestComponent, index: PairIndex
+) -> Iterator[str]:
+    """What concerns the comparison of texts with each other."""
+    if largest.n_pairs > max(2, MAX_SHARE_OF_COMPONENT * largest.n_all):
+        first, last = (index.column("line")[entry] for entry in largest.examples)
+        yield (
+            f"One component is very large: {largest.in_words} (such as lines {first} and {last}). Pairs that "
+            "are tied stay on one side of the split. Where it is boilerplate, see split.join_shared_words."
+        )
+    if n := numbers["n_pairs_with_leading_space"]:
+        yield f"{n} pairs have line breaks or spaces before a completion: dropped, on both sides alike."
+    if n := numbers["n_texts_without_words"]:
+        yield (
+            f"{n} texts have no spaces between words, in a script that is not known here: they are compared "
+            "as wholes only, and nobody can say that no part of them stands on two sides of the split."
+        )
+
+
+def read_whole(row: RawRow, columns: Columns) -> tuple[Reading, bool]:
+    """A row as it is judged and kept: line breaks and spaces before a completion are dropped, and said.
+
+    The chat template puts its own white space there, so such a completion would be another text to the
+    model than to the editor, and a tokenizer may join it with the prompt.
+    """
+    reading = read_pair(row, columns)
+    if reading.pair is None:
+        return reading, False
+    sides = {"chosen": reading.pair.chosen.lstrip(), "rejected": reading.pair.rejected.lstrip()}
+    if sides == {"chosen": reading.pair.chosen, "rejected": reading.pair.rejected}:
+        return reading, False
+    return reading._replace(pair=reading.pair.model_copy(update=sides)), True
 
 
 def collect_findings(

@@ -163,7 +163,10 @@ class SplitParams(Section):
     n_holdout: Count
     n_selection: CountOrZero
     join_shared_words: CountOrZero
+    join_shared_prompt_words: CountOrZero
     salt: str = Field(min_length=1)
+    keep: Path | None
+    replaces: Annotated[str, Field(pattern="^[0-9a-f]{12}$")] | None
 
 
 LossType = Literal[

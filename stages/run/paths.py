@@ -19,6 +19,7 @@ SELECTION_PAIRS = DATA / "split/selection.jsonl"
 HOLDOUT_PAIRS = DATA / "split/holdout.jsonl"
 SPLIT_REPORT = DATA / "split/report.html"
 SPLIT_METRICS = METRICS / "split.json"
+KEPT = DATA / "kept"  # earlier splits, kept in git by `bluepencil data keep`
 
 REFERENCE_LOGPS = DATA / "reference/logps.parquet"
 TRAIN_LOG = DATA / "train/log.csv"

@@ -79,7 +79,7 @@ def test_great_expectations_finds_the_same_counts_and_verdicts(n_bad, monkeypatc
     # 1 of 50 is exactly the allowed 2 %; every rule is judged, with and without rows that break it
     raws = [make_raw(number) for number in range(50 - n_bad)]
     raws += [make_raw(number, chosen="", reviewed_at="") for number in range(90, 90 + n_bad)]
-    settings = read_settings(load_params().validate_)
+    settings = read_settings(load_params())
     checked = check_raw(raws, rules=settings.rules)
     confirm_results("pairs", derive_frame(checked), judge(checked.rows, settings), settings)
     wrong = [one._replace(n_violations=one.n_violations + 1) for one in judge(checked.rows, settings)[:1]]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.data.components import link_shared_runs
 from stages.data.near_duplicates import MAX_MISS, N_BANDS, find_near_duplicates, rows_per_band
 from stages.data.pair_rules import cluster_texts
+from stages.data.shared_runs import RunLengths, link_shared_runs
 from stages.data.texts import TextTable, count_words, normalise, text_key
 
 words = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=40)
@@ -19,6 +19,10 @@ def table_of(texts):
     for text in texts:
         table.add(text)
     return table
+
+
+def completions(table):
+    return np.zeros(len(table), dtype=bool)
 
 
 def runs(text, length):
@@ -47,7 +51,7 @@ def same_partition(one, other):
 @given(st.lists(words.map(" ".join), min_size=1, max_size=12, unique=True))
 def test_shared_runs_are_those_of_all_pairs_compared(texts):
     table = table_of(texts)
-    links = link_shared_runs(table.words, table.ends, n_words=4)
+    links = link_shared_runs(table, completions(table), RunLengths(4, 0))
     labels = cluster_texts(len(table), [(first, second, 1.0) for first, second in links.tolist()])
     slow = slow_clusters(texts, lambda one, other: bool(runs(one, 4) & runs(other, 4)))
     assert same_partition(labels.tolist(), slow)
@@ -120,7 +124,7 @@ def test_a_text_of_fewer_words_than_a_run_is_no_near_duplicate():
 def test_no_texts_have_no_links():
     table = TextTable()
     assert find_near_duplicates(table.words, table.ends, similarity=0.8) == []
-    assert link_shared_runs(table.words, table.ends, n_words=13).shape == (0, 2)
+    assert link_shared_runs(table, completions(table), RunLengths(13, 0)).shape == (0, 2)
 
 
 @pytest.mark.parametrize(

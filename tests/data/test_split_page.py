@@ -1,7 +1,7 @@
-from stages.data.split_page import N_NAMES, Stratum, describe_strata, list_strata
-from stages.data.splitting import PairColumns, Parts
+from stages.data.split_page import N_NAMES, PairColumns, Stratum, describe_strata, list_strata
+from stages.data.splitting import Parts
 
-PARTS = Parts(train=[0, 1, 2, 3], selection=[4], holdout=[5, 6, 7])
+PARTS = Parts(train=[0, 1, 2, 3], selection=[4], holdout=[5, 6, 7], left_out=[])
 
 
 def test_every_pair_stands_in_one_row_of_each_table():
@@ -19,7 +19,9 @@ def test_every_pair_stands_in_one_row_of_each_table():
 
 def test_rare_names_share_a_row():
     names = [f"e{place:03d}" for place in range(N_NAMES + 10)]
-    parts = Parts(train=list(range(N_NAMES)), selection=[], holdout=list(range(N_NAMES, N_NAMES + 10)))
+    parts = Parts(
+        train=list(range(N_NAMES)), selection=[], holdout=list(range(N_NAMES, N_NAMES + 10)), left_out=[]
+    )
     rows = list_strata(names, parts, without="nobody")
     assert len(rows) == N_NAMES + 1
     assert rows[-1] == Stratum("10 others", 10, 0, 0, 10, 10 * 10 / (N_NAMES + 10))

@@ -2,23 +2,30 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from stages.data.components import index_texts, label_components, link_texts, name_components
+from stages.data.earlier_split import EarlierRow, LastSplit, match_earlier, refuse_redraw
+from stages.data.forms.rows import RawRow, resolve_columns
 from stages.data.overlaps import count_overlaps
+from stages.data.prompt_rules import check_prompts
+from stages.data.shared_runs import RunLengths
 from stages.data.splitting import (
     HoldoutSizeError,
-    choose_sides,
-    divide_rows,
+    NothingToTrainError,
+    choose_parts,
     fill_at_most,
     fill_exactly,
     nearest_sums,
 )
 from stages.data.texts import normalise
+from stages.data.validation import check_pairs, read_whole
+from stages.errors import InputError
 from stages.files.pairs import PreferencePair, Prompt, SplitPair, split_sha256
-from tests.support.pair_factory import make_pair, make_text
+from tests.support.pair_factory import check_raw, make_pair, make_raw, make_settings, make_text
 
+LENGTHS = RunLengths(13, 40)
 sizes_of_components = st.lists(st.integers(1, 7), min_size=1, max_size=9)
 
 
@@ -40,7 +47,7 @@ def all_exact_sets(sizes, wanted):
 def test_the_earliest_of_all_exact_sets_is_taken(counts, wanted):
     sizes = named(counts)
     possible = all_exact_sets(sizes, wanted)
-    if not possible or sum(counts) <= wanted:
+    if not possible:
         with pytest.raises(HoldoutSizeError):
             fill_exactly(sizes, wanted)
         return
@@ -68,24 +75,29 @@ def test_the_nearest_sizes_are_those_of_a_search_through_all_subsets(counts, wan
     assert nearest_sums(counts, wanted) == [size for size in below + above if size is not None]
 
 
+def choose(components, **sizes):
+    keys = [f"{place:016x}" for place in range(len(components))]
+    return choose_parts(components, keys, salt="s", **sizes)
+
+
 def test_a_holdout_that_no_components_add_up_to_names_the_nearest_sizes():
     # three components of 4 pairs: 4 and 8 are possible, 5 is not
     with pytest.raises(HoldoutSizeError) as caught:
-        choose_sides(["a"] * 4 + ["b"] * 4 + ["c"] * 4, n_holdout=5, n_selection=0)
+        choose(["a"] * 4 + ["b"] * 4 + ["c"] * 4, n_holdout=5, n_selection=0)
     assert caught.value.nearest == (4, 8)
     assert caught.value.n_pairs == 12
 
 
-def test_holding_out_every_pair_is_refused():
-    with pytest.raises(HoldoutSizeError):
-        choose_sides(["a", "b"], n_holdout=2, n_selection=0)
+@pytest.mark.parametrize(("n_holdout", "n_selection"), [(10, 0), (3, 7), (3, 100)])
+def test_a_split_that_leaves_nothing_to_train_on_is_refused(n_holdout, n_selection):
+    with pytest.raises(NothingToTrainError):
+        choose([f"c{place}" for place in range(10)], n_holdout=n_holdout, n_selection=n_selection)
 
 
-def test_selection_takes_from_the_end_and_leaves_something_to_train_on():
-    sides = choose_sides([f"c{place}" for place in range(10)], n_holdout=3, n_selection=100)
-    assert sides.holdout == {"c0", "c1", "c2"}
-    assert len(sides.selection) == 6
-    assert "c3" not in sides.selection
+def test_the_holdout_takes_from_the_front_and_selection_from_the_end():
+    parts = choose([f"c{place}" for place in range(10)], n_holdout=3, n_selection=6)
+    assert sorted(parts.holdout) == [0, 1, 2]
+    assert parts.train == [3]
 
 
 def test_what_does_not_fit_is_passed_over():
@@ -110,11 +122,13 @@ def linked_pairs(draw):
     return pairs
 
 
-def split(pairs, *, n_holdout, salt="s"):
+def split(pairs, *, n_holdout, n_selection=0, salt="s", **earlier):
     texts = index_texts(pairs)
-    links = link_texts(texts.table, similarity=0.8, n_shared_words=13)
-    names = name_components([pair.pair_id for pair in pairs], label_components(texts, links), salt=salt)
-    return names, choose_sides(names, n_holdout=n_holdout, n_selection=5)
+    links = link_texts(texts, similarity=0.8, lengths=LENGTHS)
+    names = name_components(texts.item_keys, label_components(texts, links), salt=salt)
+    return names, choose_parts(
+        names, texts.item_keys, n_holdout=n_holdout, n_selection=n_selection, salt=salt, **earlier
+    )
 
 
 def slow_components(pairs):
@@ -142,7 +156,7 @@ def slow_components(pairs):
 @given(linked_pairs())
 def test_components_are_those_of_the_definition(pairs):
     texts = index_texts(pairs)
-    labels = label_components(texts, link_texts(texts.table, similarity=0.8, n_shared_words=13)).tolist()
+    labels = label_components(texts, link_texts(texts, similarity=0.8, lengths=LENGTHS)).tolist()
     found = {frozenset(p for p, own in enumerate(labels) if own == label) for label in set(labels)}
     assert found == slow_components(pairs)
 
@@ -151,10 +165,9 @@ def test_components_are_those_of_the_definition(pairs):
 @given(linked_pairs(), st.integers(1, 25))
 def test_no_group_prompt_or_text_stands_on_two_sides(pairs, n_holdout):
     try:
-        names, sides = split(pairs, n_holdout=n_holdout)
-    except HoldoutSizeError:
+        _, places = split(pairs, n_holdout=n_holdout)
+    except (HoldoutSizeError, NothingToTrainError):
         return
-    places = divide_rows([pair.pair_id for pair in pairs], names, sides, salt="s")
     assert len(places.holdout) == n_holdout
     assert sorted(place for part in places for place in part) == list(range(len(pairs)))
     parts = [[pairs[place] for place in part] for part in places]
@@ -180,8 +193,10 @@ def test_adding_pairs_moves_only_changed_components_and_what_keeps_the_size(data
     for place in range(data.draw(st.integers(0, 5))):
         donor = data.draw(st.sampled_from(before))
         added.append(make_pair(900 + place, chosen=donor.chosen))
-    names_before, sides_before = split(before, n_holdout=20)
-    names_after, sides_after = split(before + added, n_holdout=20)
+    names_before, parts_before = split(before, n_holdout=20)
+    names_after, parts_after = split(before + added, n_holdout=20)
+    held_before = {names_before[place] for place in parts_before.holdout}
+    held_after = {names_after[place] for place in parts_after.holdout}
     largest = max(names_after.count(name) for name in set(names_after))
 
     def members(names):
@@ -189,10 +204,10 @@ def test_adding_pairs_moves_only_changed_components_and_what_keeps_the_size(data
 
     old, new = members(names_before), members(names_after)
     unchanged = {name for name in old if new.get(name) == old[name]}
-    n_left = sum(len(old[name]) for name in unchanged & sides_before.holdout - sides_after.holdout)
-    n_entered = sum(len(old[name]) for name in unchanged & sides_after.holdout - sides_before.holdout)
-    n_newly_out = sum(len(new[name]) for name in sides_after.holdout if name not in unchanged)
-    n_gone = sum(len(old[name]) for name in sides_before.holdout if name not in unchanged)
+    n_left = sum(len(old[name]) for name in unchanged & held_before - held_after)
+    n_entered = sum(len(old[name]) for name in unchanged & held_after - held_before)
+    n_newly_out = sum(len(new[name]) for name in held_after if name not in unchanged)
+    n_gone = sum(len(old[name]) for name in held_before if name not in unchanged)
     assert n_left <= n_newly_out + largest
     assert n_entered <= n_gone + largest
 
@@ -201,16 +216,16 @@ def test_adding_pairs_moves_only_changed_components_and_what_keeps_the_size(data
 @given(st.permutations(range(12)))
 def test_the_order_of_the_rows_changes_nothing(order):
     pairs = [make_pair(number, group_id=f"g{number // 2}") for number in range(12)]
-    names, sides = split(pairs, n_holdout=4)
-    shuffled = [pairs[place] for place in order]
-    again, sides_again = split(shuffled, n_holdout=4)
-    assert sides == sides_again
-    assert ordered_ids(pairs, names, sides) == ordered_ids(shuffled, again, sides_again)
+    _, parts = split(pairs, n_holdout=4, n_selection=2)
+    shuffled = [
+        make_pair(place, pair_id=f"row {row}", group_id=f"g{place // 2}") for row, place in enumerate(order)
+    ]
+    _, again = split(shuffled, n_holdout=4, n_selection=2)
+    assert texts_of(pairs, parts) == texts_of(shuffled, again)
 
 
-def ordered_ids(pairs, names, sides):
-    ids = [pair.pair_id for pair in pairs]
-    return [[ids[place] for place in part] for part in divide_rows(ids, names, sides, salt="s")]
+def texts_of(pairs, parts):
+    return [[pairs[place].chosen for place in part] for part in parts]
 
 
 def test_near_duplicates_and_shared_runs_join_pairs():
@@ -223,19 +238,21 @@ def test_near_duplicates_and_shared_runs_join_pairs():
         make_pair(3, rejected=" ".join(within)),
     ]
     texts = index_texts(pairs)
-    assert len(set(label_components(texts, None).tolist())) == 3
-    near_only = label_components(texts, link_texts(texts.table, similarity=0.8, n_shared_words=0)).tolist()
+    near_only = label_components(texts, link_texts(texts, similarity=0.8, lengths=RunLengths(0, 0))).tolist()
     assert near_only[0] == near_only[1] != near_only[2]
     assert (
-        len(set(label_components(texts, link_texts(texts.table, similarity=0.9, n_shared_words=0)).tolist()))
+        len(
+            set(label_components(texts, link_texts(texts, similarity=0.9, lengths=RunLengths(0, 0))).tolist())
+        )
         == 3
     )
+    assert len(set(label_components(texts, link_texts(texts, similarity=0.8, lengths=LENGTHS)).tolist())) == 1
     assert (
-        len(set(label_components(texts, link_texts(texts.table, similarity=0.8, n_shared_words=13)).tolist()))
-        == 1
-    )
-    assert (
-        len(set(label_components(texts, link_texts(texts.table, similarity=0.8, n_shared_words=14)).tolist()))
+        len(
+            set(
+                label_components(texts, link_texts(texts, similarity=0.8, lengths=RunLengths(14, 0))).tolist()
+            )
+        )
         == 2
     )
 
@@ -245,7 +262,7 @@ def overlaps(parts, fresh=()):
         name: [SplitPair(component_id=f"{name}{place}", **dict(pair)) for place, pair in enumerate(pairs)]
         for name, pairs in parts.items()
     }
-    return count_overlaps(rows, fresh, similarity=0.8)
+    return count_overlaps(rows, fresh, similarity=0.8, lengths=LENGTHS).overlaps
 
 
 @pytest.mark.parametrize(
@@ -262,7 +279,9 @@ def test_every_kind_of_overlap_is_counted(kind, other):
         1, group_id="g", chosen=make_text(2, n_words=60) if kind == "near_duplicates" else make_text(2)
     )
     found = overlaps({"train": [first], "holdout": [make_pair(2, **other)]})
-    assert {name for name, count in found._asdict().items() if count} == {kind}
+    # a text that is nearly the same shares runs as well
+    also = {"shared_runs"} if kind == "near_duplicates" else set()
+    assert {name for name, count in found._asdict().items() if count} == {kind} | also
     assert getattr(found, kind) == 1
 
 
@@ -277,7 +296,8 @@ def test_a_fresh_prompt_that_a_pair_has_is_counted():
 def test_a_component_on_two_sides_is_counted():
     row = SplitPair(component_id="c", **dict(make_pair(1)))
     other = SplitPair(component_id="c", **dict(make_pair(2)))
-    assert count_overlaps({"train": [row], "holdout": [other]}, [], similarity=0.8).components == 1
+    proof = count_overlaps({"train": [row], "holdout": [other]}, [], similarity=0.8, lengths=LENGTHS)
+    assert proof.overlaps.components == 1
 
 
 def test_clean_sides_have_no_overlap():
@@ -291,3 +311,180 @@ def test_the_hash_tells_texts_apart_and_knows_no_order():
     assert split_sha256(pairs) == split_sha256(pairs[::-1])
     changed = PreferencePair(**{**dict(pairs[0]), "chosen": "Another text."})
     assert split_sha256([changed, pairs[1]]) != split_sha256(pairs)
+
+
+@st.composite
+def rows_with_repeats(draw):
+    """Raw rows with equal texts in several rows, groups, and shared prompts."""
+    rows = []
+    for number in range(draw(st.integers(12, 30))):
+        fields = {"group_id": f"g{draw(st.integers(0, 8))}"} if draw(st.booleans()) else {}
+        rows.append(make_raw(number, **fields))
+        if draw(st.integers(0, 2)) == 0:
+            editor = f"e{draw(st.integers(0, 1))}"
+            rows.append(
+                {
+                    **rows[-1],
+                    "pair_id": f"again-{number}",
+                    "editor": editor,
+                    "chosen": rows[-1]["chosen"].upper(),
+                }
+            )
+    return rows
+
+
+def holdout_texts(rows):
+    """Check the rows, keep what is kept, split it: the texts that are held out, in their order."""
+    columns = resolve_columns(list(dict.fromkeys(name for row in rows for name in row)), {})
+    raw = [RawRow(line, row) for line, row in enumerate(rows, start=1)]
+    kept = check_pairs(raw, columns, make_settings()).rows.kept
+    pairs = [read_whole(row, columns)[0].pair for row, keep in zip(raw, kept, strict=True) if keep]
+    _, parts = split(pairs, n_holdout=5)
+    return [(pairs[place].chosen, pairs[place].rejected) for place in parts.holdout]
+
+
+@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(rows_with_repeats(), st.randoms(use_true_random=False))
+def test_shuffled_rows_with_other_ids_have_the_same_holdout(rows, random):
+    shuffled = [{**row, "pair_id": f"row {place}"} for place, row in enumerate(rows)]
+    random.shuffle(shuffled)
+    try:
+        expected = holdout_texts(rows)
+    except (HoldoutSizeError, NothingToTrainError):
+        return
+    assert holdout_texts(shuffled) == expected
+
+
+def test_a_prompt_that_holds_another_pairs_text_stays_with_it():
+    text = make_text(400, n_words=20)
+    pairs = [
+        make_pair(1, chosen=text),
+        make_pair(2, prompt=f"Improve this paragraph: {text}"),
+        make_pair(3, prompt=make_text(6)),  # equal to a text of pair 3 itself
+        make_pair(4, prompt=make_text(14)),  # a text of pair 7
+        make_pair(7),
+    ]
+    names, _ = split(pairs, n_holdout=1)
+    assert names[0] == names[1]
+    assert names[3] == names[4]
+    assert len(set(names)) == 3
+
+
+def with_prompts(begin, n):
+    return [make_pair(number, prompt=f"{begin} {make_text(500 + number)}") for number in range(n)]
+
+
+def test_prompts_are_joined_by_long_runs_and_a_template_joins_none():
+    source = make_text(300, n_words=45)
+    names, _ = split(with_prompts(source, 3) + [make_pair(900 + n) for n in range(10)], n_holdout=2)
+    assert len(set(names[:3])) == 1
+    # the same 45 words in more than ten prompts are a template
+    names, _ = split(with_prompts(source, 11), n_holdout=2)
+    assert len(set(names)) == 11
+
+
+def test_runs_of_letters_join_texts_in_scripts_without_spaces():
+    shared = "我们的项目将在三年内为二十个村庄建设图书馆并培训一百名志愿者教师和三十名管理员以及校长们"  # 44 letters
+    pairs = [
+        make_pair(1, chosen=f"首先，{shared}。最后我们会向所有的捐助者提交一份完整的年度报告"),
+        make_pair(2, rejected=f"另外还有一件事情要说明：{shared}。谢谢大家的耐心阅读与支持"),
+        make_pair(3, chosen="首先，我们的项目将在三年内为农民修路。"),  # fewer than 39 letters in common
+    ]
+    names, _ = split(pairs, n_holdout=1)
+    assert names[0] == names[1] != names[2]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kind"),
+    [
+        ({"prompt": make_text(2)}, {"chosen": make_text(2)}, "prompts_among_texts"),
+        (
+            {"prompt": f"Improve: {make_text(2, n_words=20)}"},
+            {"chosen": make_text(2, n_words=20)},
+            "shared_runs",
+        ),
+    ],
+)
+def test_prompts_of_one_side_are_compared_with_texts_of_the_other(one, other, kind):
+    found = overlaps({"train": [make_pair(5, **one)], "holdout": [make_pair(6, **other)]})
+    assert {name for name, count in found._asdict().items() if count} == {kind}
+
+
+def test_a_fresh_prompt_that_holds_words_of_a_text_is_counted():
+    held = make_text(2, n_words=20)
+    fresh = [Prompt(prompt_id="f", prompt=f"Improve this paragraph: {held}", synthetic=False)]
+    assert (
+        overlaps({"train": [make_pair(5, rejected=held)], "holdout": [make_pair(6)]}, fresh).fresh_prompts
+        == 1
+    )
+    checked = check_raw([make_raw(5, rejected=held)])
+    prompts = check_prompts(
+        [RawRow(1, {"prompt_id": "f", "prompt": fresh[0].prompt})], checked.entries, make_settings()
+    )
+    assert [finding.rule for _, finding in prompts.rows.findings] == ["prompts_are_fresh"]
+    assert "line 1 of the pairs holds" in prompts.rows.findings[0][1].found
+
+
+def earlier_rows(pairs, parts):
+    texts = index_texts(pairs)
+    return [
+        EarlierRow(pair_id=pairs[place].pair_id, item=texts.item_keys[place], part=name)
+        for name in ("train", "selection", "holdout")
+        for place in getattr(parts, name)
+    ]
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_what_was_held_out_stays_so_and_what_was_trained_on_is_never_held_out(data):
+    before = [make_pair(number) for number in range(30)]
+    _, parts = split(before, n_holdout=8, n_selection=4)
+    rows = earlier_rows(before, parts)
+    after = data.draw(st.permutations(before))[: data.draw(st.integers(22, 30))]
+    after += [make_pair(100 + number) for number in range(20)]
+    after.append(
+        make_pair(200, group_id="g", chosen=before[parts.holdout[0]].chosen)
+    )  # tied to a held-out pair
+    texts = index_texts(after)
+    earlier = match_earlier(rows, texts.item_keys, [pair.pair_id for pair in after])
+    _, again = split(after, n_holdout=8, n_selection=4, salt="another", earlier=earlier)
+    held_out = {before[place].pair_id for place in parts.holdout} & {pair.pair_id for pair in after}
+    trained = {before[place].pair_id for place in [*parts.train, *parts.selection]}
+    now = {after[place].pair_id for place in again.holdout}
+    assert len(now) == 8
+    assert held_out <= now
+    assert not now & trained
+    if before[parts.holdout[0]].pair_id in held_out:
+        assert [after[place].pair_id for place in again.left_out] == ["p0200"]
+    assert sorted(place for part in again for place in part) == list(range(len(after)))
+
+
+def test_an_edited_pair_stays_where_its_id_was_and_a_swapped_label_where_its_texts_were():
+    before = [make_pair(number) for number in range(6)]
+    _, parts = split(before, n_holdout=2)
+    rows = earlier_rows(before, parts)
+    held = before[parts.holdout[0]]
+    swapped = held.model_copy(update={"pair_id": "new id", "chosen": held.rejected, "rejected": held.chosen})
+    edited = before[parts.holdout[1]].model_copy(update={"chosen": make_text(777)})
+    after = [swapped, edited, *(before[place] for place in parts.train)]
+    earlier = match_earlier(rows, index_texts(after).item_keys, [pair.pair_id for pair in after])
+    assert (earlier.held_out, earlier.trained) == ({0, 1}, {2, 3, 4, 5})
+
+
+def test_a_holdout_that_would_change_stops_with_both_ways_out():
+    pairs = [make_pair(number) for number in range(12)]
+    ids = [pair.pair_id for pair in pairs]
+    _, parts = split(pairs, n_holdout=4)
+    _, other = split(pairs, n_holdout=4, salt="another")
+    keys, last = index_texts(pairs).item_keys, LastSplit("0123456789ab", earlier_rows(pairs, parts))
+    refuse_redraw(last, parts, keys, ids, name="b" * 12, replaces=None)
+    refuse_redraw(last, other, keys, ids, name="b" * 12, replaces="0123456789ab")
+    refuse_redraw(None, other, keys, ids, name="b" * 12, replaces=None)
+    with pytest.raises(InputError) as caught:
+        refuse_redraw(last, other, keys, ids, name="b" * 12, replaces="c" * 12)
+    n_lost = len(set(parts.holdout) - set(other.holdout))
+    assert f"{n_lost} of 4 that are held out would no longer be" in str(caught.value)
+    assert "bluepencil data keep" in str(caught.value)
+    assert "split.replaces: 0123456789ab" in str(caught.value)
+    with pytest.raises(InputError, match="not in the DVC cache"):
+        refuse_redraw(LastSplit("0123456789ab", None), other, keys, ids, name="b" * 12, replaces=None)

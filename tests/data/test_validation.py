@@ -8,8 +8,10 @@ from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
 from stages.data.audits import audit_pairs, classify_by_features, fit_logistic, measure_agreement
+from stages.data.forms.rows import RawRow, resolve_columns
 from stages.data.pair_rules import N_LINES_NAMED, find_contradictions, first_of_each
 from stages.data.rules import RULES, RuleSetting, compare_rules
+from stages.data.validation import read_whole
 from tests.support.pair_factory import check_raw, make_raw, make_settings, make_text, violations_of
 
 edges = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=14)
@@ -141,11 +143,60 @@ def test_rows_that_share_an_id_are_all_set_aside():
     assert checked.rows.kept.tolist() == [False, False, True]
 
 
-def test_only_the_later_of_two_equal_rows_is_set_aside():
+def test_which_of_two_equal_rows_is_kept_does_not_depend_on_their_order():
     row = make_raw(1)
-    checked = check_raw([row, make_raw(2), {**row, "pair_id": "again", "chosen": row["chosen"].upper()}])
-    assert [one.line for one in violations_of(checked, "rows_are_unique")] == [3]
-    assert checked.rows.kept.tolist() == [True, True, False]
+    rows = [row, make_raw(2), {**row, "pair_id": "again", "chosen": row["chosen"].upper()}]
+    aside = [violations_of(check_raw(some), "rows_are_unique") for some in (rows, rows[::-1])]
+    assert [len(found) for found in aside] == [1, 1]
+    assert aside[0][0].pair_id == aside[1][0].pair_id
+    assert {found[0].line for found in aside} == {1, 3}
+    other = 4 - aside[0][0].line
+    assert aside[0][0].found == f"line {other} holds the same texts, judged the same"
+
+
+@pytest.mark.parametrize("name", ["chosen", "rejected"])
+def test_line_breaks_and_spaces_before_a_completion_are_dropped_and_said(name):
+    raw = make_raw(1)
+    checked = check_raw([{**raw, name: "\n\n " + raw[name]}, make_raw(2)])
+    assert checked.rows.kept.all()
+    assert checked.audit.numbers["n_pairs_with_leading_space"] == 1
+    assert any(
+        "1 pairs have line breaks or spaces before a completion" in one for one in checked.audit.remarks
+    )
+    row = RawRow(1, {**raw, name: "\n\n " + raw[name]})
+    reading, was_indented = read_whole(row, resolve_columns(list(raw), {}))
+    assert was_indented
+    assert reading.pair == read_whole(RawRow(1, raw), resolve_columns(list(raw), {}))[0].pair
+
+
+def test_a_component_of_all_pairs_is_remarked_on_with_its_cause():
+    remarks = check_raw(
+        [make_raw(number, prompt="Write about the same thing.") for number in range(60)]
+    ).audit.remarks
+    assert any(
+        "One component is very large: all 60 pairs share one prompt (such as lines 1 and 60)" in one
+        for one in remarks
+    )
+
+
+def test_words_are_letters_where_a_script_has_no_spaces():
+    chinese = "我们的项目将在三年内为二十个村庄建设图书馆并培训一百名志愿者教师。"
+    checked = check_raw(
+        [
+            make_raw(1, chosen=chinese, rejected="我们想在很多地方建图书馆。"),
+            make_raw(2, chosen=chinese.replace("。", "，谢谢。"), rejected="ห้องสมุดแห่งใหม่จะเปิดให้บริการในหมู่บ้าน"),
+        ]
+    )
+    assert violations_of(checked, "word_counts_are_within_limits") == []
+    assert len(violations_of(checked, "pairs_are_not_near_duplicates")) == 2
+    assert checked.audit.numbers["n_texts_without_words"] == 0
+
+
+def test_a_script_that_cannot_be_cut_into_words_is_said():
+    javanese = "ꦲꦤꦕꦫꦏꦢꦠꦱꦮꦭꦥꦝꦗꦪꦚꦩꦒꦧꦛꦔ" * 5
+    checked = check_raw([make_raw(1, chosen=javanese)], min_words=1)
+    assert checked.audit.numbers["n_texts_without_words"] == 1
+    assert any("nobody can say that no part of them" in one for one in checked.audit.remarks)
 
 
 def test_a_small_edit_is_remarked_on_and_kept():

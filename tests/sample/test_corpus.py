@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from stages.data.components import index_texts, label_components, link_texts
+from stages.data.shared_runs import RunLengths
 from stages.data.texts import count_words
 from stages.sample.__main__ import write_sample
 from stages.sample.corpus import make_sample
@@ -100,7 +101,7 @@ def test_a_bag_of_words_stays_below_three_quarters(sample):
 
 def test_components_are_single_applications(sample):
     texts = index_texts(sample.pairs)
-    labels = label_components(texts, link_texts(texts.table, similarity=0.8, n_shared_words=13))
+    labels = label_components(texts, link_texts(texts, similarity=0.8, lengths=RunLengths(13, 40)))
     assert len(set(labels.tolist())) == len({pair.group_id for pair in sample.pairs})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from stages.data.audits import AuditLimits
 from stages.data.forms.rows import RawRow, resolve_columns
 from stages.data.rules import RULES, RuleSetting
+from stages.data.shared_runs import RunLengths
 from stages.data.validation import CheckedPairs, Settings, Violation, check_pairs, list_violations
 from stages.files.pairs import PreferencePair
 
@@ -77,6 +78,7 @@ def make_settings(**changes: Any) -> Settings:
             "min_words": 5,
             "max_words": 600,
             "similarity": 0.8,
+            "lengths": RunLengths(13, 40),
             "rules": rules,
             "audit": AuditLimits(0.35, 0.65, 0.001, 0.68, 0.6, 30),
             **changes,
