@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
+from typer.testing import CliRunner
 
 from stages import split as split_stage
 from stages import validate as validate_stage
+from stages.cli.data import app
 from stages.errors import InputError, ParamsError
+from stages.repository.dvc import md5_file
 from tests.support.pair_factory import make_raw, make_text, write_rows
 
 REPOSITORY = Path(__file__).parent.parent
@@ -225,3 +229,70 @@ def test_the_sample_of_the_repository_is_fit_and_splits(tmp_path, monkeypatch):
     )
     assert (split["n_holdout"], split["n_overlaps"], split["is_synthetic"]) == (300, 0, True)
     assert split["n_components"] >= 400
+
+
+def lock_split(folder):
+    """What DVC does after the stage: its files in the cache, their hashes in dvc.lock; and then before it runs again."""
+    Repo.init(no_scm=True, force=True).close()
+    outs = []
+    for name in ("train", "selection", "holdout"):
+        file = folder / f"data/split/{name}.jsonl"
+        md5 = md5_file(file)
+        cached = folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(cached)
+        outs.append({"path": f"data/split/{name}.jsonl", "hash": "md5", "md5": md5})
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"split": {"outs": outs}}}))
+
+
+def set_split(**values):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["split"] |= values
+    save_params(params)
+
+
+def ids_held_out():
+    return sorted(row["pair_id"] for row in rows("data/split/holdout.jsonl"))
+
+
+def test_a_split_that_dvc_knows_is_not_drawn_anew_in_silence(world):
+    validate_stage.main()
+    split_stage.main()
+    before, sha256 = ids_held_out(), load("metrics/split.json")["split"]["split_sha256"]
+    lock_split(world)
+    split_stage.main()  # the same again
+    assert ids_held_out() == before
+    shutil.rmtree("data/split")
+
+    set_split(salt="another")
+    with pytest.raises(InputError, match="the held-out pairs would change") as caught:
+        split_stage.main()
+    assert not Path("data/split").exists()
+    assert f"split.replaces: {sha256[:12]}" in str(caught.value)
+
+    kept = CliRunner().invoke(app, ["keep"])
+    assert kept.exit_code == 0, kept.output
+    assert "6 held-out pairs and 34 others" in kept.output
+    set_split(keep="data/kept/split.jsonl")
+    split_stage.main()
+    assert ids_held_out() == before
+
+    set_split(keep=None, replaces=sha256[:12])
+    split_stage.main()
+    assert ids_held_out() != before
+
+
+def test_a_split_whose_files_are_in_no_cache_stops(world):
+    validate_stage.main()
+    split_stage.main()
+    lock_split(world)
+    shutil.rmtree(".dvc/cache")
+    with pytest.raises(InputError, match="run `dvc pull`"):
+        split_stage.main()
+
+
+def test_one_prompt_for_all_pairs_is_named_as_the_cause(world):
+    write_rows(Path("raw/pairs.jsonl"), [make_raw(n, prompt="Write about one thing.") for n in range(40)])
+    validate_stage.main()
+    with pytest.raises(InputError, match=r"no size is possible: all 40 pairs share one prompt \(such as p0"):
+        split_stage.main()

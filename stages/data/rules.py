@@ -44,7 +44,11 @@ RULES: dict[str, Rule] = {
         "pairs", "No two rows hold the same two texts in the same order.", "keep one of the rows"
     ),
     "completions_differ": Rule(
-        "pairs", "The two texts differ in their words.", "drop the pair, or judge it again with both versions"
+        "pairs", "The two texts differ.", "drop the pair, or judge it again with both versions"
+    ),
+    "completions_differ_in_words": Rule(
+        "pairs", "The two texts differ in more than punctuation and case.",
+        "nothing to do where such an edit was judged; else drop the pair",
     ),
     "labels_do_not_conflict": Rule(
         "pairs", "No text is preferred over another in one row and the other way round in a second.",

@@ -34,8 +34,10 @@ Side = tuple[str, str]  # name and text
 def find_in_pair(pair: PreferencePair, *, min_words: int, max_words: int) -> Iterator[Finding]:
     """Every finding that needs no other row."""
     chosen, rejected = normalise(pair.chosen), normalise(pair.rejected)
-    if chosen == rejected:
+    if pair.chosen.split() == pair.rejected.split():
         yield Finding("completions_differ", f"both are {excerpt(pair.chosen)}")
+    elif chosen == rejected:
+        yield Finding("completions_differ_in_words", f"{excerpt(pair.chosen)} and {excerpt(pair.rejected)}")
     sides = (("chosen", pair.chosen), ("rejected", pair.rejected))
     yield from _each("text_encoding_is_sound", (*sides, ("prompt", pair.prompt)), find_bad_characters)
     yield from _each(

@@ -193,7 +193,7 @@ BAD_ROWS = {
     "ids twice": BadRows("a.jsonl", jsonl(ONE, make_raw(2, pair_id="p0001"), THREE), ((1, "pair_ids_are_unique"), (2, "pair_ids_are_unique")), 1),
     "ids twice, as text and as number": BadRows("a.jsonl", jsonl(make_raw(1, pair_id=7), make_raw(2, pair_id="7")), ((1, "pair_ids_are_unique"), (2, "pair_ids_are_unique")), 0),
     "identical sides": BadRows("a.jsonl", jsonl(make_raw(1, chosen=make_text(55), rejected=make_text(55)), TWO), ((1, "completions_differ"),), 1),
-    "sides that differ in case and space": BadRows("a.jsonl", jsonl(make_raw(1, chosen=make_text(55), rejected=make_text(55).upper() + "  "), TWO), ((1, "completions_differ"),), 1),
+    "sides that differ in case and space": BadRows("a.jsonl", jsonl(make_raw(1, chosen=make_text(55), rejected=make_text(55).upper() + "  "), TWO), ((1, "completions_differ_in_words"),), 1),
     "reversed pair": BadRows("a.jsonl", jsonl(ONE, make_raw(2, chosen=ONE["rejected"], rejected=ONE["chosen"])), ((1, "labels_do_not_conflict"), (1, "pairs_are_not_near_duplicates"), (2, "labels_do_not_conflict"), (2, "pairs_are_not_near_duplicates")), 0),
     "three-cycle": BadRows("a.jsonl", jsonl(*CIRCLE), tuple((line, rule) for line in (1, 2, 3) for rule in ("labels_have_no_cycle", "pairs_are_not_near_duplicates")), 0),
     "row twice": BadRows("a.jsonl", jsonl(ONE, {**ONE, "pair_id": "again"}), ((1, "pairs_are_not_near_duplicates"), (2, "pairs_are_not_near_duplicates"), (2, "rows_are_unique")), 1),

@@ -47,7 +47,7 @@ def test_the_next_repro_ends_with_the_same_bytes(
 def test_an_answer_that_changed_is_not_called_healed(template: Repository, tmp_path: Path) -> None:
     def change_a_parameter(repository: Repository, _: str | None) -> Seen:
         params = repository.root / "params.yaml"
-        params.write_text(params.read_text().replace("n_holdout: 20", "n_holdout: 21"))
+        params.write_text(params.read_text().replace("n_selection: 10", "n_selection: 11"))
         return Seen("changed")
 
     case = Case("a real change", None, change_a_parameter)
