@@ -41,7 +41,8 @@ RULES: dict[str, Rule] = {
         "pairs", "No two rows have the same id.", "give the later row an id of its own", True
     ),
     "rows_are_unique": Rule(
-        "pairs", "No two rows hold the same two texts in the same order.", "keep one of the rows"
+        "pairs", "No two rows hold the same two texts in the same order.",
+        "nothing to do where two editors agree: one row is kept; else look why it was exported twice",
     ),
     "completions_differ": Rule(
         "pairs", "The two texts differ.", "drop the pair, or judge it again with both versions"
@@ -52,7 +53,8 @@ RULES: dict[str, Rule] = {
     ),
     "labels_do_not_conflict": Rule(
         "pairs", "No text is preferred over another in one row and the other way round in a second.",
-        "let the editors settle which is better, and keep that row",
+        "let the editors settle which is better, and keep that row; votes are not counted, so all rows of the "
+        "two texts are set aside, whichever more editors preferred",
     ),
     "labels_have_no_cycle": Rule(
         "pairs", "Preferences do not run in a circle over three or more texts.",
