@@ -53,8 +53,8 @@ RULES: dict[str, Rule] = {
     ),
     "labels_do_not_conflict": Rule(
         "pairs", "No text is preferred over another in one row and the other way round in a second.",
-        "let the editors settle which is better, and keep that row; votes are not counted, so all rows of the "
-        "two texts are set aside, whichever more editors preferred",
+        "let the editors settle which is better, and keep that row; votes are not counted, so all rows "
+        "of the two texts are set aside, whichever more editors preferred",
     ),
     "labels_have_no_cycle": Rule(
         "pairs", "Preferences do not run in a circle over three or more texts.",
