@@ -4,19 +4,13 @@ Reads `data/holdout/margins.jsonl` and which pairs should stand there; writes `m
 and the tables that `dvc plots` draws in `data/accuracy/`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from stages.files.io import read_jsonl, replacing_folder, write_csv, write_json
 from stages.files.json_text import as_written
 from stages.files.pairs import SplitPair, first_rows, split_sha256
 from stages.logprobs.margins import MarginRow, Part
-from stages.measures.accuracy import (
-    check_complete,
-    check_rows,
-    rows_of,
-    summarise_holdout,
-    summarise_selection,
-)
+from stages.measures.accuracy import check_complete, check_rows, rows_of, summarise
 from stages.measures.accuracy_tables import HistogramBin, Slice, margin_histogram, rules_beside, slices
 from stages.measures.calibration import Bin, calibration
 from stages.run import paths
@@ -31,13 +25,8 @@ def main() -> None:
     params = load_params()
     tolerance, min_share = params.watch.margin_tolerance, params.limits.accuracy.min_share
     rows = read_margins(n_selection=params.size.n_selection_scored, n_holdout=params.size.n_holdout_scored)
-    holdout, selection = rows_of(rows, "holdout"), rows_of(rows, "selection")
+    holdout = rows_of(rows, "holdout")
 
-    metrics: dict[str, Mapping[str, float | int | str]] = {
-        "holdout": summarise_holdout(holdout, tolerance, min_share=as_written(min_share))
-    }
-    if selection:
-        metrics["selection"] = summarise_selection(selection, tolerance)
     with replacing_folder(paths.ACCURACY_PLOTS) as folder:
         write_csv(
             folder / "margins.csv", ["pair_id", "margin"], [[row.pair_id, row.margin] for row in holdout]
@@ -46,7 +35,7 @@ def main() -> None:
         write_csv(folder / "calibration.csv", Bin._fields, calibration(holdout))
         write_csv(folder / "slices.csv", SHARE_COLUMNS, flatten(slices(holdout, tolerance)))
         write_csv(folder / "rules.csv", SHARE_COLUMNS, flatten(rules_beside(holdout, tolerance)))
-    write_json(paths.ACCURACY_METRICS, metrics)
+    write_json(paths.ACCURACY_METRICS, summarise(rows, tolerance, min_share=as_written(min_share)))
 
 
 def read_margins(*, n_selection: AllOrCount, n_holdout: AllOrCount) -> list[MarginRow]:

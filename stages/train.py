@@ -6,27 +6,15 @@ all weights) and `data/train/log.csv`. An interrupted run goes on from its last 
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stages.files.io import read_jsonl, replacing_folder, write_csv, write_json
 from stages.files.pairs import SplitPair, first_rows
 from stages.logprobs.reference import match_reference
 from stages.model.manifest import MANIFEST
 from stages.run import paths
-from stages.run.params import Params, load_params
+from stages.run.params import load_params
 from stages.run.progress import say
 from stages.run.shell import run_stage
-
-if TYPE_CHECKING:
-    import torch
-
-    from stages.training.pair_trainer import PairTrainer
-
-LOGGED = (
-    "step", "epoch", "loss", "learning_rate", "grad_norm", "rewards/chosen", "rewards/rejected",
-    "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected", "entropy",
-    "chosen_drop", "chosen_collapsed",
-)  # fmt: skip
 
 
 def main() -> None:
@@ -40,9 +28,10 @@ def main() -> None:
     launch.start(config, runtime, module="stages.train")
 
     from stages.logprobs.reference_table import read_reference
-    from stages.model.checkpoint import load_model, load_tokenizer, use_threads
+    from stages.model.checkpoint import base_sha256, load_model, load_tokenizer, use_threads
     from stages.model.rendering import render_pairs
     from stages.training import checkpoints, dpo
+    from stages.training.watch import LOGGED
 
     use_threads(runtime)
     tokenizer = load_tokenizer(paths.BASE_MODEL)
@@ -63,33 +52,17 @@ def main() -> None:
         dpo.train_policy(trainer, resume_from=resume_from)
         weights = dpo.gather_weights(trainer)
         if launch.is_main_process():
-            n_set_aside = len(pairs) - len(rows)
-            write_outs(trainer, weights, params, n_pairs=len(rows), n_set_aside=n_set_aside)
-
-
-def write_outs(
-    trainer: "PairTrainer",
-    weights: "dict[str, torch.Tensor] | None",
-    params: Params,
-    *,
-    n_pairs: int,
-    n_set_aside: int,
-) -> None:
-    """The policy with its manifest, and the log."""
-    from stages.model.checkpoint import base_sha256
-    from stages.training import dpo
-
-    base_name = paths.BASE_MODEL.as_posix()
-    with replacing_folder(paths.POLICY_MODEL) as policy:
-        dpo.save_policy(trainer, policy, base_name=base_name, weights=weights)
-        manifest = {
-            "method": params.train.method,
-            "base_sha256": base_sha256(paths.BASE_MODEL),
-            "n_pairs": n_pairs,
-            "n_pairs_set_aside": n_set_aside,
-        }
-        write_json(policy / "manifest.json", manifest)
-    write_csv(paths.TRAIN_LOG, LOGGED, [[row[name] for name in LOGGED] for row in dpo.log_rows(trainer)])
+            manifest = {
+                "method": train.method,
+                "base_sha256": base_sha256(paths.BASE_MODEL),
+                "n_pairs": len(rows),
+                "n_pairs_set_aside": len(pairs) - len(rows),
+            }
+            with replacing_folder(paths.POLICY_MODEL) as policy:
+                dpo.save_policy(trainer, policy, base_name=paths.BASE_MODEL.as_posix(), weights=weights)
+                write_json(policy / MANIFEST, manifest)
+            log = [[row[name] for name in LOGGED] for row in dpo.log_rows(trainer)]
+            write_csv(paths.TRAIN_LOG, LOGGED, log)
 
 
 if __name__ == "__main__":

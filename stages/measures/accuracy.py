@@ -92,6 +92,17 @@ def share_with_interval(values: Sequence[float], components: Sequence[str]) -> S
     return Share(sum(values), len(values), sum(values) / len(values), low, high)
 
 
+def summarise(
+    rows: Sequence[MarginRow], tolerance: float, *, min_share: Fraction
+) -> dict[str, Mapping[str, float | int | str]]:
+    """All of `metrics/accuracy.json`; without pairs to choose by there is no `selection`."""
+    selection = rows_of(rows, "selection")
+    return {
+        "holdout": summarise_holdout(rows_of(rows, "holdout"), tolerance, min_share=min_share),
+        **({"selection": summarise_selection(selection, tolerance)} if selection else {}),
+    }
+
+
 def summarise_holdout(
     rows: Sequence[MarginRow], tolerance: float, *, min_share: Fraction
 ) -> dict[str, float | int | str]:

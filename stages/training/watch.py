@@ -17,6 +17,12 @@ from stages.training.pair_trainer import pairs_per_step
 from stages.training.watch_rules import chosen_drops, collapsed
 
 SECONDS_BETWEEN_LINES = 10.0
+# The columns of data/train/log.csv: TRL's, and what `log_rows` adds.
+LOGGED = (
+    "step", "epoch", "loss", "learning_rate", "grad_norm", "rewards/chosen", "rewards/rejected",
+    "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected", "entropy",
+    "chosen_drop", "chosen_collapsed",
+)  # fmt: skip
 
 
 class Watch(TrainerCallback):

@@ -98,3 +98,13 @@ def test_a_number_that_its_file_does_not_hold_is_named() -> None:
     [first, second] = check_numbers(numbers, {"m.json": {"a": {"x": 0.5, "y": 0.6}}})
     assert (first.rule, first.found) == ("a.y differs", "0.6")
     assert (second.rule, second.found) == ("b differs", "None")
+
+
+def test_a_key_that_has_moved_since_a_release_is_named_and_no_other() -> None:
+    lock = make_lock()
+    lock["stages"]["train"]["params"] = {"params.yaml": {"runtime.max_length": 1024}}
+    of_its_day = {**PARAMS, "runtime": {"max_length": 1024}}
+    assert misfits(lock, params=of_its_day) == []  # a release carries its own params.yaml
+    assert misfits(lock, params={**PARAMS, "rows": {"max_length": 1024}}) == [
+        "params.yaml: runtime.max_length is not what stage train was run with (1024, None)"
+    ]

@@ -28,7 +28,6 @@ from stages.logprobs.scoring import prepare_for_scoring, score_pairs
 from stages.model.checkpoint import base_sha256, load_model, load_tokenizer, use_threads
 from stages.model.rendered import RenderedPair
 from stages.run.params import LossType, RuntimeParams, TrainParams, WatchParams, load_params, parse_params
-from stages.train import LOGGED
 from stages.training.checkpoints import (
     COMPLETE,
     checkpoint_folder,
@@ -45,6 +44,7 @@ from stages.training.dpo import (
     train_policy,
 )
 from stages.training.pair_trainer import PairTrainer
+from stages.training.watch import LOGGED
 from tests.support.tiny_models import made_up_pairs, tiny_model, tiny_tokenizer, write_tiny_base
 
 ROOT = Path(__file__).parent.parent.parent
