@@ -1,8 +1,13 @@
 """`bluepencil`: what people type. Stages are run by DVC and take no options."""
 
+import importlib.metadata
+import os
+import sys
 import traceback
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from stages.cli import data, pipeline
 from stages.cli.compare import compare
@@ -15,27 +20,67 @@ from stages.cli.study import app as study
 from stages.release.verify import verify
 from stages.run.shell import be_quiet_and_offline, exit_in_words, keep_dvc_state_private
 
+ORDER = [
+    "data",
+    "size",
+    "doctor",
+    "repro",
+    "exp",
+    "compare",
+    "study",
+    "gate",
+    "report",
+    "release",
+    "verify",
+    "remote",
+]
+
+
+class InTheOrderOfWork(TyperGroup):
+    """Commands as `ORDER` has them; typer would name groups after every plain command."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names for `--help`."""
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
+
 app = typer.Typer(
     name="bluepencil",
-    help="From editors' preference pairs to a release decision you can defend.",
+    cls=InTheOrderOfWork,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-app.command(context_settings=PASS_ON)(pipeline.repro)
-app.command(context_settings=PASS_ON)(pipeline.exp)
-app.command()(pipeline.size)
-app.command()(remote)
-app.command()(gate)
-app.command()(compare)
-app.command()(doctor)
-app.command()(release)
-app.command()(verify)
-app.command()(report)
-app.add_typer(data.app, name="data", help="Check preference pairs.")
-app.add_typer(study.app, name="study", help="Run the editor-blind study.")
+BEFORE, RUN, JUDGE, SHIP = "Before a run", "Run", "Judge", "Ship and share"
+app.add_typer(data.app, name="data", help="Check preference pairs.", rich_help_panel=BEFORE)
+app.command(rich_help_panel=BEFORE)(pipeline.size)
+app.command(rich_help_panel=BEFORE)(doctor)
+app.command(context_settings=PASS_ON, rich_help_panel=RUN)(pipeline.repro)
+app.command(context_settings=PASS_ON, rich_help_panel=RUN)(pipeline.exp)
+app.command(rich_help_panel=RUN)(compare)
+app.add_typer(study.app, name="study", help="Run the editor-blind study.", rich_help_panel=JUDGE)
+app.command(rich_help_panel=JUDGE)(gate)
+app.command(rich_help_panel=JUDGE)(report)
+app.command(rich_help_panel=SHIP)(release)
+app.command(rich_help_panel=SHIP)(verify)
+app.command(rich_help_panel=SHIP)(remote)
+
+
+def print_version(is_asked: bool) -> None:
+    """Print the version and exit, where it is asked for."""
+    if is_asked:
+        typer.echo(f"bluepencil {importlib.metadata.version('bluepencil')}")
+        raise typer.Exit
+
+
+@app.callback()
+def bluepencil(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """From editors' preference pairs to a release decision you can defend."""
 
 
 def main() -> None:
@@ -51,3 +96,13 @@ def main() -> None:
         exit_in_words(error)
         traceback.print_exc()
         raise SystemExit(CRASHED) from error
+    finally:
+        leave_closed_pipe()
+
+
+def leave_closed_pipe() -> None:
+    """A reader that has gone, as of `| head -1`, is no error: what is left to print goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,6 +7,7 @@ import typer
 
 from stages.errors import ParamsError
 from stages.files.json_text import dump_json
+from stages.pages.terminal import open_console, print_table, print_text
 from stages.run.params import Params, load_params
 from stages.sizing import machine
 from stages.sizing.estimates import Lengths, Plan, Shards, StageEstimate, estimate_stages
@@ -50,7 +51,10 @@ def doctor(
         estimates = estimate_stages(plan, found.shape, lengths, hardware.machine)
         findings += find_misfits(plan, found.shape, lengths, hardware.machine)
     result = describe(found, pairs, lengths, hardware, estimates, findings)
-    typer.echo(dump_json(result) if json else format_result(result))
+    if json:
+        typer.echo(dump_json(result))
+    else:
+        print_result(result)
     raise typer.Exit(1 if findings else 0)
 
 
@@ -84,6 +88,8 @@ def make_plan(params: Params, n_pairs: int) -> Plan:
         n_questions=wanted(size.n_questions, ALL_QUESTIONS[params.mmlu.source]),
         num_fewshot=params.mmlu.num_fewshot,
         question_tokens_at_once=params.mmlu.max_batch_tokens,
+        probe_batch=params.probe.batch_size,
+        probe_new_tokens=params.probe.max_new_tokens,
     )
 
 
@@ -165,28 +171,39 @@ def describe(
     }
 
 
-def format_result(result: dict[str, Any]) -> str:
-    """A table for a terminal, what is wrong under it."""
-    model, data, device = result["model"], result["data"], result["device"]
-    lines = [
-        f"Model: {model['n_weights'] / 1e9:.2f} billion weights, from {model['shape_from']}",
-        f"Data: {data['n_pairs']:,} pairs, about {data['tokens']['mean_row']:.0f} tokens each, "
-        f"the longest about {data['tokens']['longest_row']:.0f} (from characters)",
+def print_result(result: dict[str, Any]) -> None:
+    """The verdict, what to change, then what it rests on."""
+    console = open_console()
+    fits, device = result["fits"], result["device"]
+    console.print(f"{'✓ It fits.' if fits else '✗ It does not fit.'}", style="green" if fits else "red")
+    ways: dict[str, list[dict[str, str]]] = {}
+    for one in result["findings"]:
+        ways.setdefault(one["way_out"].partition(" (about ")[0], []).append(one)
+    for way, findings in ways.items():
+        for one in findings:
+            print_text(console, f"{one['place']}: {one['problem']}", indent=2)
+        print_text(console, f"way out: {findings[0]['way_out'] if len(findings) == 1 else way}", indent=4)
+    console.print()
+    model, n_pairs, tokens = result["model"], result["data"]["n_pairs"], result["data"]["tokens"]
+    print_text(console, f"Model: {model['n_weights'] / 1e9:.2f} billion weights, from {model['shape_from']}")
+    print_text(
+        console,
+        f"Data: {n_pairs:,} pairs, about {tokens['mean_row']:,.0f} tokens each, the longest about "
+        f"{tokens['longest_row']:,.0f} (estimated from characters)",
+    )
+    if device is None:
+        return
+    print_text(
+        console,
+        f"Device: {device['name']}, {device['memory_bytes'] / GIB:,.1f} GiB free, "
+        f"{device['flops_per_second'] / 1e9:,.0f} GFLOP/s",
+    )
+    console.print()
+    rows = [
+        (one["stage"], f"{one['memory_bytes'] / GIB:,.1f} GiB", _duration(one["seconds"]))
+        for one in result["stages"]
     ]
-    if device is not None:
-        lines.append(
-            f"Device: {device['name']}, {device['memory_bytes'] / GIB:.1f} GiB free, "
-            f"{device['flops_per_second'] / 1e9:,.0f} GFLOP/s"
-        )
-        lines += ["", f"{'stage':<10}  {'memory':>10}  {'time':>8}", f"{'-' * 10}  {'-' * 10}  {'-' * 8}"]
-        lines += [
-            f"{one['stage']:<10}  {one['memory_bytes'] / GIB:>6.1f} GiB  {_duration(one['seconds']):>8}"
-            for one in result["stages"]
-        ]
-        lines.append(f"{'all':<10}  {'':>10}  {_duration(result['seconds']):>8}")
-    lines += ["", "It fits." if result["fits"] else "It does not fit:"]
-    lines += [f"  {one['place']}: {one['problem']}; {one['way_out']}" for one in result["findings"]]
-    return "\n".join(lines)
+    print_table(console, ("stage", "memory", "time"), [*rows, ("all", "", _duration(result["seconds"]))])
 
 
 def _duration(seconds: float) -> str:

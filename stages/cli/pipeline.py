@@ -16,10 +16,6 @@ from stages.files.yaml_text import parse_yaml, show
 from stages.run.params import MOVED, PARAMS_FILE, Params, load_params, parse_params, unknown_key
 
 SIZES = Path("sizes")
-FIRST_COLUMNS = (
-    r"^Experiment$|^selection\.accuracy$|^gate\.\w+\.(state|value)$"
-    r"|^train\.(method|beta|learning_rate|num_train_epochs|lora_r|seed)$"
-)
 
 
 def repro(context: typer.Context) -> None:
@@ -31,16 +27,17 @@ def repro(context: typer.Context) -> None:
 def exp(context: typer.Context) -> None:
     """Run `dvc exp ...` with this environment's Python, e.g. `bluepencil exp run -S train.beta=0.3`.
 
-    A bare `bluepencil exp show` keeps the gates and what one trains with, of several hundred columns.
+    A bare `bluepencil exp show` prints one short row a variant instead of DVC's several hundred columns.
     """
+    if context.args == ["show"]:
+        from stages.pages.terminal import open_console
+        from stages.variants.listing import print_experiments
+
+        print_experiments(open_console())
+        return
     check_inputs(load_params())
     refuse_moved_keys(context.args)
-    run_dvc(["exp", *with_first_screen(context.args)])
-
-
-def with_first_screen(arguments: list[str]) -> list[str]:
-    """A bare `show` with the columns to look at first; everything else as it came."""
-    return ["show", "--drop", ".*", "--keep", FIRST_COLUMNS] if arguments == ["show"] else arguments
+    run_dvc(["exp", *context.args])
 
 
 def refuse_moved_keys(arguments: list[str]) -> None:

@@ -41,6 +41,8 @@ HEAD_COPIES = {"cpu": 6.0, "cuda": 0.5}
 EFFICIENCY = {"cpu": 1.0, "cuda": 0.3}
 # MMLU questions with their options and few-shot examples, in tokens; a subject's examples are run once.
 QUESTION_TOKENS, N_SUBJECTS = 130, 57
+# The probe (inference/probe): how many texts and prompts; tokens of a text, of a prompt with its template.
+PROBE_ITEMS, PROBE_TEXT_TOKENS, PROBE_PROMPT_TOKENS = 24, 102, 42
 
 
 class Plan(NamedTuple):
@@ -66,6 +68,17 @@ class Plan(NamedTuple):
     n_questions: int
     num_fewshot: int
     question_tokens_at_once: int
+    probe_batch: int
+    probe_new_tokens: int
+
+
+class Writing(NamedTuple):
+    """Prompts to complete: how many, so many at once, tokens of one and of its completion."""
+
+    n_prompts: int
+    batch: int
+    prompt_tokens: float
+    new_tokens: int
 
 
 class Lengths(NamedTuple):
@@ -97,6 +110,8 @@ class StageEstimate(NamedTuple):
 def estimate_stages(plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machine) -> list[StageEstimate]:
     """Every stage that runs a model, in the pipeline's order; base and policy count as one each."""
     rate = machine.flops_per_second * EFFICIENCY[plan.device]
+    fresh = Writing(plan.n_prompts, plan.generate_batch, lengths.mean_prompt, plan.max_new_tokens)
+    asked = Writing(PROBE_ITEMS, plan.probe_batch, PROBE_PROMPT_TOKENS, plan.probe_new_tokens)
     return [
         StageEstimate(
             "reference", scoring_bytes(plan, shape, lengths), _n_scored(plan) * _pair(shape, lengths) / rate
@@ -113,10 +128,15 @@ def estimate_stages(plan: Plan, shape: ModelShape, lengths: Lengths, machine: Ma
         ),
         StageEstimate(
             "generate",
-            generation_bytes(plan, shape, lengths),
-            2 * _generation_seconds(plan, shape, lengths, machine),
+            generation_bytes(plan, shape, fresh),
+            2 * _generation_seconds(plan, shape, fresh, machine),
         ),
         StageEstimate("mmlu", mmlu_bytes(plan, shape), 2 * mmlu_flops(plan, shape) / rate),
+        StageEstimate(
+            "probe",
+            max(generation_bytes(plan, shape, asked), probe_text_bytes(plan, shape)),
+            2 * (_generation_seconds(plan, shape, asked, machine) + probe_text_flops(shape) / rate),
+        ),
     ]
 
 
@@ -198,16 +218,23 @@ def scoring_bytes(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
     return BASE_BYTES[plan.device] + weight_bytes(plan, shape) + layer + head
 
 
-def generation_bytes(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
-    """Peak of `generate`: weights and the cache of keys and values of one batch."""
-    tokens = plan.generate_batch * (lengths.mean_prompt + plan.max_new_tokens)
+def generation_bytes(plan: Plan, shape: ModelShape, writing: Writing) -> float:
+    """Peak of writing completions: weights and the cache of keys and values of one batch."""
+    tokens = writing.batch * (writing.prompt_tokens + writing.new_tokens)
     cache = 2 * shape.n_layers * shape.key_width * plan.element_bytes * tokens
-    return (
-        BASE_BYTES[plan.device]
-        + weight_bytes(plan, shape)
-        + cache
-        + plan.generate_batch * shape.vocabulary * 8
-    )
+    return BASE_BYTES[plan.device] + weight_bytes(plan, shape) + cache + writing.batch * shape.vocabulary * 8
+
+
+def probe_text_bytes(plan: Plan, shape: ModelShape) -> float:
+    """Peak of scoring the probe's texts: weights, and one batch's logits with their float32 log-probs."""
+    logits = plan.probe_batch * PROBE_TEXT_TOKENS * shape.vocabulary * (plan.element_bytes + 4)
+    return BASE_BYTES[plan.device] + weight_bytes(plan, shape) + logits
+
+
+def probe_text_flops(shape: ModelShape) -> float:
+    """Of one model's scores of the probe's texts."""
+    n_tokens = PROBE_ITEMS * PROBE_TEXT_TOKENS
+    return shape.forward_flops(n_tokens, n_tokens, context=PROBE_TEXT_TOKENS / 2)
 
 
 def mmlu_bytes(plan: Plan, shape: ModelShape) -> float:
@@ -223,16 +250,15 @@ def mmlu_flops(plan: Plan, shape: ModelShape) -> float:
     return shape.forward_flops(tokens, 4 * plan.n_questions, context=context)
 
 
-def _generation_seconds(plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machine) -> float:
+def _generation_seconds(plan: Plan, shape: ModelShape, writing: Writing, machine: Machine) -> float:
     """Each new token reads all weights once, or is bound by arithmetic where the batch is large."""
-    n_batches = -(-plan.n_prompts // plan.generate_batch)
-    flops = 2 * shape.n_weights * min(plan.generate_batch, plan.n_prompts)
+    n_batches = -(-writing.n_prompts // writing.batch)
+    flops = 2 * shape.n_weights * min(writing.batch, writing.n_prompts)
     reading = weight_bytes(plan, shape) / machine.bytes_per_second
     step = max(reading, flops / (machine.flops_per_second * EFFICIENCY[plan.device]))
-    prompts = shape.forward_flops(
-        plan.n_prompts * lengths.mean_prompt, plan.n_prompts, context=lengths.mean_prompt / 2
-    )
-    return n_batches * plan.max_new_tokens * step + prompts / machine.flops_per_second
+    n_tokens = writing.n_prompts * writing.prompt_tokens
+    prompts = shape.forward_flops(n_tokens, writing.n_prompts, context=writing.prompt_tokens / 2)
+    return n_batches * writing.new_tokens * step + prompts / machine.flops_per_second
 
 
 def _pair(shape: ModelShape, lengths: Lengths) -> float:

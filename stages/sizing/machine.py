@@ -45,15 +45,14 @@ class Hardware(NamedTuple):
 
 def look_at_hardware(runtime: RuntimeParams) -> Hardware | None:
     """Free memory and measured rates of the device that `runtime` names; None where it is not here."""
-    import torch
-
     if runtime.device == "cuda":
+        import torch
+
         if not torch.cuda.is_available():
             return None
         free, _total = torch.cuda.mem_get_info()
         name, n_devices = torch.cuda.get_device_name(), torch.cuda.device_count()
     else:
-        torch.set_num_threads(runtime.n_threads)
         free, n_devices = available_memory(), 1
         name = f"CPU, {runtime.n_threads} threads of {os.cpu_count()}"
     rates = measure_rates(runtime)
@@ -78,26 +77,53 @@ class Rates(NamedTuple):
 
 
 def measure_rates(runtime: RuntimeParams) -> Rates:
-    """Multiply square matrices in the runtime's dtype for half a second, then copy memory for a while."""
+    """Multiply square matrices in the runtime's dtype for half a second, then copy memory for a while.
+
+    A CPU's float32 rate is numpy's: importing torch would take longer than all of `doctor`.
+    """
+    if runtime.device == "cpu" and runtime.dtype == "float32":
+        return _measure_with_numpy(runtime.n_threads)
     import torch
 
     from stages.model.onednn import multiply
 
+    if runtime.device == "cpu":
+        torch.set_num_threads(runtime.n_threads)
+
+    def wait() -> None:
+        if runtime.device == "cuda":
+            torch.cuda.synchronize()
+
     size = MATRIX[runtime.device]
     left = torch.rand(size, size, dtype=getattr(torch, runtime.dtype), device=runtime.device)
     block = torch.ones(COPIED_BYTES[runtime.device], dtype=torch.uint8, device=runtime.device)
-    products = _repeats_per_second(lambda: multiply(left, left), SECONDS_TO_MEASURE)
-    copies = _repeats_per_second(block.clone, SECONDS_TO_MEASURE / 10)
-    return Rates(2 * size**3 * products, 2 * block.nbytes * copies)
+    return _rates(size, lambda: multiply(left, left), block.nbytes, block.clone, wait)
 
 
-def _repeats_per_second(work: Callable[[], object], seconds: float) -> float:
-    import torch
+def _measure_with_numpy(n_threads: int) -> Rates:
+    import numpy as np
+    from threadpoolctl import threadpool_limits
 
-    def wait() -> None:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+    size = MATRIX["cpu"]
+    left = np.random.default_rng(0).random((size, size), dtype=np.float32)
+    block = np.ones(COPIED_BYTES["cpu"], dtype=np.uint8)
+    with threadpool_limits(n_threads):
+        return _rates(size, lambda: left @ left, block.nbytes, block.copy, lambda: None)
 
+
+def _rates(
+    size: int,
+    multiply: Callable[[], object],
+    n_bytes: int,
+    copy: Callable[[], object],
+    wait: Callable[[], None],
+) -> Rates:
+    products = _repeats_per_second(multiply, SECONDS_TO_MEASURE, wait)
+    copies = _repeats_per_second(copy, SECONDS_TO_MEASURE / 10, wait)
+    return Rates(2 * size**3 * products, 2 * n_bytes * copies)
+
+
+def _repeats_per_second(work: Callable[[], object], seconds: float, wait: Callable[[], None]) -> float:
     work()  # the first has one-off costs
     wait()
     start, n_done = time.perf_counter(), 0

@@ -58,6 +58,8 @@ def changes(stage: str, plan: Plan) -> Iterator[Change]:
         yield from _halved(plan, "generate_batch", "generate.batch_size")
     elif stage == "mmlu":
         yield from _halved(plan, "question_tokens_at_once", "mmlu.max_batch_tokens")
+    elif stage == "probe":
+        yield from _halved(plan, "probe_batch", "probe.batch_size")
     else:
         yield from _training_changes(plan)
     if not plan.is_quantized and plan.device == "cuda" and plan.method != "full":

@@ -142,13 +142,22 @@ def short_rows(candidates: Sequence[Candidate]) -> list[tuple[Cell, ...]]:
         (
             rank,
             run.name,
-            percent(run.selection.accuracy) if run.selection else NOT_THERE,
-            *(_short(getattr(run.gates, name)) if run.gates else NOT_THERE for name in GATE_NAMES),
+            *cells[:-1],
             NOT_THERE if run.length_ratio is None else f"{run.length_ratio:.2f}x",
-            _state(run.gates.overall.state) if run.gates else NOT_THERE,
+            cells[-1],
         )
         for rank, one in zip(rank_labels(candidates), candidates, strict=True)
         for run in one.runs
+        for cells in [short_cells(run)]
+    ]
+
+
+def short_cells(run: Variant) -> list[Cell]:
+    """Selection accuracy, the three gates' numbers and the overall state."""
+    return [
+        percent(run.selection.accuracy) if run.selection else NOT_THERE,
+        *(_short(getattr(run.gates, name)) if run.gates else NOT_THERE for name in GATE_NAMES),
+        _state(run.gates.overall.state) if run.gates else NOT_THERE,
     ]
 
 

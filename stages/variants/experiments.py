@@ -46,10 +46,10 @@ class Look(NamedTuple):
     holdout: str | None
 
 
-def list_experiments() -> list[Experiment]:
-    """The workspace, every commit and every experiment; InputError outside a DVC repository."""
+def list_experiments(*, is_brief: bool = False) -> list[Experiment]:
+    """The workspace, every commit (only HEAD, if brief) and every experiment; InputError outside of DVC."""
     with _open() as repo:
-        names = _name_revisions(repo)
+        names = _name_revisions(repo, is_brief=is_brief)
         files = _read_files(repo, list(names))
         workspace = _experiment(repo, WORKSPACE, WORKSPACE, _read_workspace(Path(repo.root_dir)))
         return [workspace, *(_experiment(repo, rev, name, files[rev]) for rev, name in names.items())]
@@ -82,17 +82,17 @@ def _open() -> Any:
     try:
         return Repo()
     except NotDvcRepoError as error:
-        raise InputError("compare: this is no DVC repository; run in the repository's top folder") from error
+        raise InputError("this is no DVC repository; run in the repository's top folder") from error
 
 
-def _name_revisions(repo: Any) -> dict[str, str]:
+def _name_revisions(repo: Any, *, is_brief: bool) -> dict[str, str]:
     """Commit -> name: an experiment's own, else that of a branch or tag, else its first seven digits."""
     from dvc.log import logger
     from dvc.repo.experiments.utils import describe, exp_refs
 
     if repo.scm.no_commits:
         return {}
-    commits = describe(repo.scm, repo.scm.list_all_commits(), logger)
+    commits = describe(repo.scm, [repo.scm.get_rev()] if is_brief else repo.scm.list_all_commits(), logger)
     experiments = {repo.scm.get_ref(str(ref)): ref.name for ref in exp_refs(repo.scm)}
     return {rev: name or rev[:7] for rev, name in (commits | experiments).items()}
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from stages.cli.app import app
 from stages.cli.compare import compare
 from stages.errors import InputError
 from stages.variants import compare as comparing
@@ -134,6 +136,28 @@ def test_named_variants_are_paired_on_the_same_items(inside, capsys):
     only_wild = sum(wild and not calm for wild, calm in zip(wins["wild"], wins["calm"], strict=True))
     assert f"n 300; only wild right {only_wild}, only calm right 0" in line
     assert "right answers:" in out
+
+
+def test_exp_show_is_one_short_row_a_variant(inside, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    done = CliRunner().invoke(app, ["exp", "show"])
+    assert done.exit_code == 0, done.output
+    lines = [line.split() for line in done.output.splitlines()]
+    assert lines[0] == ["variant", "selection", "held", "out", "win", "rate", "drop", "verdict", "beta"]
+    rows = {line[0]: line for line in lines[2:6]}
+    assert set(rows) == {"workspace", "main", "calm", "wild"}
+    assert rows["calm"][-3:] == ["✓", "pass", "0.2"]
+    assert max(map(len, done.output.splitlines())) <= 80
+    assert "No experiment yet" not in done.output
+
+
+def test_without_an_experiment_exp_show_says_how_one_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("git", "init", "-q", "-b", "main")
+    run(sys.executable, "-m", "dvc", "init", "-q")
+    done = CliRunner().invoke(app, ["exp", "show"])
+    assert done.exit_code == 0, done.output
+    assert "No experiment yet; `bluepencil exp run" in done.output
 
 
 def test_commits_are_found_by_any_name_that_git_knows(inside, capsys):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,16 @@ from typer.testing import CliRunner
 from stages.cli.app import app
 from stages.cli.pipeline import with_overrides
 from stages.errors import ModelError, ParamsError
+from stages.inference.probe.prompts import PROMPTS
+from stages.inference.probe.texts import TEXTS
 from stages.sizing import machine
-from stages.sizing.estimates import Machine
+from stages.sizing.estimates import PROBE_ITEMS, PROBE_PROMPT_TOKENS, PROBE_TEXT_TOKENS, Machine
+from stages.sizing.lengths import CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
 from stages.sizing.machine import Hardware
 from tests.support.pair_factory import make_pair
 from tests.support.tiny_models import write_tiny_base
 
+HEAVY = ["torch", "transformers", "trl", "datasets", "great_expectations", "dvc", "statsmodels"]
 ROOT = Path(__file__).parent.parent.parent
 CARD_OF = {
     "gpu": "a100-80gb", "gpu-24gb": "a10-24gb", "gpu-80gb-13b": "a100-80gb", "gpu-8x80gb-full": "a100-80gb",
@@ -73,6 +79,7 @@ def test_a_tiny_model_fits_and_every_stage_has_its_row() -> None:
         "holdout",
         "generate",
         "mmlu",
+        "probe",
     ]
     assert result["data"]["n_pairs"] == 40
     assert result["fits"] is True
@@ -84,6 +91,43 @@ def test_the_table_says_what_the_json_says() -> None:
     assert "It fits." in done.stdout
     for word in ("reference", "GiB", "GFLOP/s", "40 pairs"):
         assert word in done.stdout
+
+
+def test_at_80_columns_the_verdict_comes_first_and_the_way_out_under_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    use_size("gpu-80gb-13b")
+    done = CliRunner().invoke(app, ["doctor", "--card", "a10-24gb"])
+    assert done.exit_code == 1
+    text = "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+    assert text == (ROOT / "tests/golden/doctor_80.txt").read_text(encoding="utf-8")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["gate"], ["--help"]])
+def test_no_command_that_only_tells_imports_a_heavy_library(command: list[str]) -> None:
+    code = f"""
+import sys
+from stages.cli.app import app
+try:
+    app({command!r})
+except SystemExit:
+    pass
+print("heavy:", [name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "heavy: []" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_probe_is_as_long_as_it_is_counted() -> None:
+    texts, prompts = [one.text for one in TEXTS], [one.prompt for one in PROMPTS]
+    assert len(texts) == len(prompts) == PROBE_ITEMS
+    assert sum(map(len, texts)) / PROBE_ITEMS / CHARACTERS_PER_TOKEN == pytest.approx(
+        PROBE_TEXT_TOKENS, abs=1
+    )
+    n_prompt = sum(map(len, prompts)) / PROBE_ITEMS / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS
+    assert n_prompt == pytest.approx(PROBE_PROMPT_TOKENS, abs=1)
 
 
 @pytest.mark.parametrize("name", sorted(CARD_OF))

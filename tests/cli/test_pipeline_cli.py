@@ -1,7 +1,6 @@
 """`bluepencil size`, `repro` and `exp`."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.cli.pipeline import refuse_moved_keys, set_aside_broken_lock, with_first_screen, with_overrides
+from stages.cli.pipeline import refuse_moved_keys, set_aside_broken_lock, with_overrides
 from stages.errors import InputError, ParamsError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -172,15 +171,3 @@ def test_a_sound_lock_file_stays(tmp_path: Path) -> None:
     set_aside_broken_lock(lock)
     set_aside_broken_lock(tmp_path / "absent.lock")
     assert lock.exists()
-
-
-def test_a_bare_exp_show_keeps_the_gates_and_what_one_trains_with():
-    arguments = with_first_screen(["show"])
-    assert arguments[:4] == ["show", "--drop", ".*", "--keep"]
-    shown = re.compile(arguments[4])
-    for column in ("selection.accuracy", "gate.overall.state", "gate.winrate.value", "train.beta"):
-        assert shown.search(column), column
-    for column in ("gate.winrate.reasons", "validate.n_rows", "data/holdout/margins.jsonl", "runtime.dtype"):
-        assert not shown.search(column), column
-    assert with_first_screen(["show", "--md"]) == ["show", "--md"]
-    assert with_first_screen(["run"]) == ["run"]

@@ -34,7 +34,7 @@ def plan(**changes: Any) -> Plan:
         "checkpointing": False, "n_processes": 1, "shards": "none", "n_train": 32, "n_selection": 16,
         "n_holdout": 40, "n_epochs": 1.0, "train_batch": 2, "score_batch": 8, "n_prompts": 50,
         "generate_batch": 25, "max_new_tokens": 96, "n_questions": 114, "num_fewshot": 0,
-        "question_tokens_at_once": 1024,
+        "question_tokens_at_once": 1024, "probe_batch": 12, "probe_new_tokens": 40,
     }  # fmt: skip
     return Plan(**fields | changes)
 
@@ -156,7 +156,9 @@ def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
 def test_a_card_too_small_for_the_weights_is_told_to_quantise() -> None:
     card = Machine(12 * GIB, 1e14, 5e11)
     findings = find_misfits(on_gpu(checkpointing=True), QWEN_7B, SAMPLE, card)
-    assert {finding.place for finding in findings} == {"reference", "train", "holdout", "generate", "mmlu"}
+    assert {finding.place for finding in findings} == {
+        "reference", "train", "holdout", "generate", "mmlu", "probe",
+    }  # fmt: skip
     assert all("runtime.quantization nf4" in finding.way_out for finding in findings)
 
 

@@ -1,0 +1,52 @@
+"""What every command has in common: version, help in the order of work, a pipe that closes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from stages.cli.app import app
+
+ROOT = Path(__file__).parent.parent.parent
+ORDER = [
+    "data",
+    "size",
+    "doctor",
+    "repro",
+    "exp",
+    "compare",
+    "study",
+    "gate",
+    "report",
+    "release",
+    "verify",
+    "remote",
+]
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, "bluepencil 0.1.0\n")
+
+
+def test_help_names_every_command_in_the_order_of_work() -> None:
+    lines = CliRunner().invoke(app, ["--help"]).stdout.splitlines()
+    words = [line.split()[1] for line in lines if line.startswith("│ ") and line[2] not in " -"]
+    assert words == ORDER
+
+
+def test_shell_completion_can_be_installed() -> None:
+    assert "--install-completion" in CliRunner().invoke(app, ["--help"]).stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_a_pipe_that_closes_ends_quietly(arguments: list[str]) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)  # gone, so that every write fails
+    command = [sys.executable, "-m", "stages", *arguments]
+    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, cwd=ROOT)
+    os.close(writes)
+    assert done.stderr == b""
