@@ -98,6 +98,26 @@ def test_a_page_for_every_state_keeps_the_rules_of_plain_language(world, state):
             assert "between" in block or "word parts" in block, block
 
 
+def test_remarks_of_a_study_about_itself_stand_beside_the_gate_and_in_the_appendix(world):
+    said = "Of 6 control screens with one plainly worse text, the editors noticed 0."
+    page = render(world, metrics_documents(winrate={"winrate": winrate_section(remarks=said)}))
+    gates = json.loads((world / "metrics/gate.json").read_text(encoding="utf-8"))["gate"]
+    assert gates["winrate"]["state"] == "pass"
+    assert gates["winrate"]["reasons"].endswith(said)
+    assert f'<p class="warning">{said}</p>' in page.split("A closer look")[1]
+
+
+def test_pairs_of_one_group_leave_the_page_without_a_range(world):
+    section = accuracy_section(n_components=1)
+    without = {key: value for key, value in section.items() if key not in ("low", "high", "n_eff")}
+    page = render(world, metrics_documents(accuracy={"holdout": without}))
+    gates = json.loads((world / "metrics/gate.json").read_text(encoding="utf-8"))["gate"]
+    assert (gates["accuracy"]["state"], gates["overall"]["state"]) == ("inconclusive", "inconclusive")
+    assert "how far off that may be cannot be told" in page
+    assert "All scored pairs belong to one group" in page
+    assert reading_grade("\n".join(own_blocks(page))) <= 9
+
+
 def numbers_in(text: str) -> set[str]:
     return {number.rstrip(".,") for number in re.findall(r"\d[\d,.]*", text)}
 
