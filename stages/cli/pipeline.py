@@ -132,7 +132,7 @@ def refuse_no_mapping(name: str, text: str) -> None:
         value = parse_yaml(text)
     except ValueError as error:
         raise InputError(
-            f"{name}: not readable as YAML: {error}\n  mend it, or `git checkout {name}`"
+            f"{name}: not readable as YAML: {error}\n  correct it, or `git checkout {name}`"
         ) from error
     if not isinstance(value, dict) or not value:
         raise InputError(

@@ -1,6 +1,7 @@
 """What every command has in common: version, help in the order of work, a pipe that closes."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,13 @@ def test_a_pipe_that_closes_ends_quietly(arguments: list[str]) -> None:
     done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, cwd=ROOT)
     os.close(writes)
     assert done.stderr == b""
+
+
+def test_what_the_documents_commands_write_for_a_look_holds_up_no_release() -> None:
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    text = "\n".join(document.read_text(encoding="utf-8") for document in documents)
+    written = {*re.findall(r"--(?:page|pdf) (reports/[\w./-]+)", text), "dvc_plots/index.html"}
+    assert len(written) >= 3
+    for path in sorted(written):
+        done = subprocess.run(["git", "check-ignore", "-q", "--no-index", path], cwd=ROOT)
+        assert done.returncode == 0, path
