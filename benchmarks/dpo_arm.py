@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Spec(NamedTuple):
     """What one arm does. `flags` are DPOConfig's, over TRL's own defaults; they do not concern `ours`.
 
-    `keeps_memory`: does stock TRL, too, have its process reuse what it frees (model/freed_memory.py)?
+    `keeps_memory`: does stock TRL, too, have its process reuse what it frees (model/cpu.py)?
     """
 
     kind: Literal["reference", "ours", "trl"]
@@ -141,7 +141,7 @@ def stock(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
     from transformers import AutoModelForCausalLM, PrinterCallback
 
     from stages.model.checkpoint import load_tokenizer, use_threads
-    from stages.model.freed_memory import keep_freed_memory
+    from stages.model.cpu import keep_freed_memory
 
     runtime, train = Params(**spec.params).runtime, Params(**spec.params).train
     pairs = [RenderedPair(*values) for values in spec.pairs]
@@ -221,7 +221,7 @@ def pause_between_steps(trainer: "DPOTrainer", clock: Clock) -> None:
     """Report every optimizer step as a block and wait for the parent's word before the next."""
     from transformers import TrainerCallback
 
-    from stages.training.pair_trainer import pairs_per_step
+    from stages.training.batching import pairs_per_step
 
     n_pairs = pairs_per_step(trainer.args)
 

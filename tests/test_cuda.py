@@ -16,13 +16,13 @@ from trl.trainer.utils import add_fused_lm_head
 
 from stages import holdout, reference, train
 from stages.files.io import read_jsonl, sha256_file
-from stages.logprobs.fast.lean_layers import make_layers_lean
+from stages.logprobs.fast.layers import patch_layers
 from stages.logprobs.margins import MarginRow
 from stages.logprobs.shared_prefix import LARGEST_DIFFERENCE, add_shared_prefix
 from stages.model.rendered import RenderedPair
 from stages.run import paths
 from stages.training.pair_trainer import PairTrainer
-from tests.logprobs.fast.test_lean_layers import N_PATCHED
+from tests.logprobs.fast.test_layers import N_PATCHED
 from tests.support.tiny_models import CONFIGS, draw_norms, made_up_pairs, tiny_model
 from tests.support.tiny_project import make_project
 
@@ -54,7 +54,7 @@ def on_card(name: str, attention: str, dtype: torch.dtype) -> Any:
 def test_shared_rows_have_the_log_probs_and_gradients_of_two_rows(name: str, attention: str) -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
     stock, shared = (on_card(name, one, torch.float32) for one in ("sdpa", attention))
-    assert add_shared_prefix(shared, with_metrics=False)
+    assert add_shared_prefix(shared, outputs=("log_probs",))
     pairs = made_up_pairs(6)
 
     expected, came = run(stock, pairs), run(shared, pairs)
@@ -71,7 +71,7 @@ def test_shared_rows_have_the_log_probs_and_gradients_of_two_rows(name: str, att
 @pytest.mark.parametrize("name", CONFIGS)
 def test_in_bfloat16_shared_rows_differ_by_rounding_only(name: str, attention: str) -> None:
     exact, shared = on_card(name, "sdpa", torch.float32), on_card(name, attention, torch.bfloat16)
-    assert add_shared_prefix(shared, with_metrics=False)
+    assert add_shared_prefix(shared, outputs=("log_probs",))
     pairs = made_up_pairs(6)
 
     with torch.no_grad():
@@ -86,7 +86,7 @@ def test_lean_layers_have_the_logits_and_gradients_of_transformers(name: str) ->
     models = [on_card(name, "sdpa", torch.float32) for _ in range(2)]
     for model in models:
         draw_norms(model)
-    assert make_layers_lean(models[1]) == N_PATCHED[name]
+    assert patch_layers(models[1]) == N_PATCHED[name]
     tokens = torch.arange(2, 26, device=models[0].device).view(2, 12)
 
     logits = [model(tokens).logits for model in models]
@@ -105,7 +105,7 @@ def test_in_bfloat16_lean_layers_are_as_near_to_float32(name: str) -> None:
     exact, usual, lean = (on_card(name, "sdpa", torch.float32) for _ in range(3))
     for model in (exact, usual, lean):
         draw_norms(model)
-    make_layers_lean(lean)
+    patch_layers(lean)
     usual, lean = usual.bfloat16(), lean.bfloat16()
     exact.load_state_dict(usual.state_dict())  # the same rounded weights
     tokens = torch.arange(2, 26, device=exact.device).view(2, 12)

@@ -1,8 +1,7 @@
-"""Who may look at whom in a shared row, in the form that a model's attention takes.
+"""Which tokens of a shared row attend to which, in the form that a model's attention takes.
 
-Both branches of a row look at the prompt and not at each other. `sdpa` and `eager` take that as a mask of
-L x L numbers. `flex_attention` takes a rule, and keeps of it which blocks of 128 x 128 to look into, so that
-long rows need no such mask.
+Both branches of a row attend to the trunk and not to each other. `sdpa` and `eager` take an L x L mask.
+`flex_attention` takes a rule and keeps which blocks of 128 x 128 it allows, so long rows need no such mask.
 """
 
 from collections.abc import Callable
@@ -29,7 +28,12 @@ def attention_masks(model: "PreTrainedModel", position_ids: torch.Tensor, branch
     def mask(within: int | None) -> Any:
         if config._attn_implementation == "flex_attention":
             return block_mask(position_ids, branch, window=within)
-        return _as_attention_wants(model, branch_mask(position_ids, branch, window=within))
+        allowed = branch_mask(position_ids, branch, window=within)
+        if allowed.device.type != "cpu" and config._attn_implementation == "sdpa":
+            return allowed
+        # on a CPU sdpa would make this of a boolean mask in every layer, and save each for backward
+        additive = torch.zeros(allowed.shape, dtype=model.dtype, device=allowed.device)
+        return additive.masked_fill(~allowed, torch.finfo(model.dtype).min)
 
     if window is None or layer_types == {"full_attention"}:
         return mask(None)
@@ -38,48 +42,41 @@ def attention_masks(model: "PreTrainedModel", position_ids: torch.Tensor, branch
     return mask(window)
 
 
-def branch_mask(position_ids: torch.Tensor, branch: torch.Tensor, *, window: int | None) -> torch.Tensor:
-    """(B, 1, L, L), True where a query may look: backwards, in its own branch or the prompt, within `window`.
+def _attends(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    own: torch.Tensor,
+    other: torch.Tensor,
+    is_near: torch.Tensor | bool,
+) -> torch.Tensor:
+    """Causal, to the own branch or the trunk. Padding attends to itself, lest a softmax be NaN."""
+    allowed = (query >= key) & ((own == other) | (other == 0)) & (own >= 0) & (other >= 0)
+    return (allowed & is_near) | (query == key)
 
-    Distance is counted in positions, not in places of the row, so a sliding window means what it meant in
-    TRL's layout. Padding looks at itself, lest a softmax over nothing be NaN.
+
+def branch_mask(position_ids: torch.Tensor, branch: torch.Tensor, *, window: int | None) -> torch.Tensor:
+    """(B, 1, L, L), True where a query attends to a key.
+
+    Distance is counted in positions, so a sliding window means what it means in TRL's layout.
     """
     order = torch.arange(branch.shape[1], device=branch.device)
-    backwards = order[:, None] >= order[None, :]
-    same = (branch[:, None, :] == branch[:, :, None]) | (branch[:, None, :] == 0)
-    allowed = backwards & same & (branch[:, :, None] >= 0) & (branch[:, None, :] >= 0)
-    if window is not None:
-        allowed &= position_ids[:, :, None] - position_ids[:, None, :] < window
-    allowed |= torch.eye(branch.shape[1], dtype=torch.bool, device=branch.device)
-    return allowed[:, None]
+    is_near = True if window is None else position_ids[:, :, None] - position_ids[:, None, :] < window
+    return _attends(order[:, None], order[None, :], branch[:, :, None], branch[:, None, :], is_near)[:, None]
 
 
 def block_mask(position_ids: torch.Tensor, branch: torch.Tensor, *, window: int | None) -> BlockMask:
-    """`branch_mask` for flex attention, as a rule that is asked block by block."""
+    """`branch_mask` for flex attention, as a rule that is evaluated block by block."""
 
-    def may_look(
-        row: torch.Tensor, _head: torch.Tensor, query: torch.Tensor, key: torch.Tensor
-    ) -> torch.Tensor:
-        its, other = branch[row, query], branch[row, key]
-        allowed = (query >= key) & ((its == other) | (other == 0)) & (its >= 0) & (other >= 0)
-        if window is not None:
-            allowed = allowed & (position_ids[row, query] - position_ids[row, key] < window)
-        return allowed | (query == key)
+    def rule(row: torch.Tensor, _head: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        is_near = True if window is None else position_ids[row, query] - position_ids[row, key] < window
+        return _attends(query, key, branch[row, query], branch[row, key], is_near)
 
     n_rows, length = branch.shape
-    # not compiled, the rule would be asked for all pairs of tokens at once
+    # not compiled, the rule would be evaluated for all pairs of tokens at once
     create = create_block_mask if branch.device.type == "cpu" else _compiled_create()
-    return create(may_look, n_rows, None, length, length, device=str(branch.device), BLOCK_SIZE=FLEX_BLOCK)
+    return create(rule, n_rows, None, length, length, device=str(branch.device), BLOCK_SIZE=FLEX_BLOCK)
 
 
 @cache
 def _compiled_create() -> Callable[..., BlockMask]:
     return torch.compile(create_block_mask)
-
-
-def _as_attention_wants(model: "PreTrainedModel", mask: torch.Tensor) -> torch.Tensor:
-    if mask.device.type != "cpu" and model.config.get_text_config()._attn_implementation == "sdpa":
-        return mask
-    # on a CPU, sdpa would turn a boolean mask into this one in every layer, and keep them all for backward
-    additive = torch.zeros(mask.shape, dtype=model.dtype, device=mask.device)
-    return additive.masked_fill(~mask, torch.finfo(model.dtype).min)

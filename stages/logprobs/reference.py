@@ -1,7 +1,7 @@
 """The base's log-probs, per token and keyed by token ids, so that every variant can reuse them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stages.errors import RuntimeCheckError
 from stages.model.rendered import RenderedPair
@@ -25,30 +25,6 @@ class PairSums(NamedTuple):
 
     chosen: float
     rejected: float
-
-
-def to_columns(rows: Sequence[ReferenceRow]) -> dict[str, list[Any]]:
-    """Rows as columns, in the given order."""
-    return {name: [getattr(row, name) for row in rows] for name in ReferenceRow._fields}
-
-
-def from_columns(columns: Mapping[str, Sequence[Any]]) -> dict[str, ReferenceRow]:
-    """Columns as rows by pair id; RuntimeCheckError where a column is missing or an id stands twice."""
-    missing = set(ReferenceRow._fields) - set(columns)
-    if missing:
-        raise RuntimeCheckError(
-            f"reference log-probs: columns {sorted(missing)} are missing; build them again"
-        )
-    rows = [
-        ReferenceRow(*values)
-        for values in zip(*(columns[name] for name in ReferenceRow._fields), strict=True)
-    ]
-    by_id = {row.pair_id: row for row in rows}
-    if len(by_id) != len(rows):
-        raise RuntimeCheckError(
-            f"reference log-probs: {len(rows) - len(by_id)} pair ids stand twice; build them again"
-        )
-    return by_id
 
 
 def match_reference(

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from stages.errors import InputError
 from stages.files.io import read_parquet, write_parquet
-from stages.logprobs.reference import ReferenceRow, from_columns, to_columns
+from stages.logprobs.reference import ReferenceRow
 
 SCHEMA = pa.schema(
     [
@@ -24,11 +24,12 @@ SCHEMA = pa.schema(
 
 def write_reference(path: Path, rows: Sequence[ReferenceRow]) -> None:
     """Write one row a pair, in the given order."""
-    write_parquet(path, pa.table(to_columns(rows), schema=SCHEMA))
+    columns = [list(values) for values in zip(*rows, strict=True)] if rows else [[] for _ in SCHEMA]
+    write_parquet(path, pa.table(columns, schema=SCHEMA))
 
 
 def read_reference(path: Path) -> dict[str, ReferenceRow]:
-    """Read all rows, by pair id; InputError where a column is not what `write_reference` writes."""
+    """All rows, by pair id; InputError for a column that is not as written, or an id that stands twice."""
     table = read_parquet(path)
     wrong = [name for name in SCHEMA.names if not _is_sound(table, name)]
     if wrong:
@@ -36,7 +37,13 @@ def read_reference(path: Path) -> dict[str, ReferenceRow]:
             f"{path}: {', '.join(wrong)}: missing, of another type than {SCHEMA.field(wrong[0]).type}, or "
             "with nulls or numbers that are not finite; run `dvc repro -f reference`"
         )
-    return from_columns({name: table[name].to_pylist() for name in SCHEMA.names})
+    columns = [table[name].to_pylist() for name in SCHEMA.names]
+    rows = {row.pair_id: row for row in map(ReferenceRow, *columns)}
+    if len(rows) < len(table):
+        raise InputError(
+            f"{path}: {len(table) - len(rows)} pair ids stand twice; run `dvc repro -f reference`"
+        )
+    return rows
 
 
 def _is_sound(table: pa.Table, name: str) -> bool:

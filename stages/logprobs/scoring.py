@@ -21,18 +21,14 @@ class PairLogps(NamedTuple):
 
 
 def prepare_for_scoring(model: "PreTrainedModel") -> None:
-    """Patch a base or adapter model so that it answers TRL's fused call from shared rows."""
+    """Patch a base or adapter model so that it answers TRL's fused call for log-probs, fast."""
     from trl.trainer.utils import add_fused_lm_head
 
-    from stages.logprobs.fast.lean_layers import make_layers_lean
-    from stages.logprobs.fast.lora import add_products_in_place
-    from stages.logprobs.shared_prefix import add_shared_prefix
+    from stages.logprobs.fast.make_fast import make_fast
 
-    inner = model.get_base_model() if hasattr(model, "peft_config") else model
-    add_fused_lm_head(inner)
-    add_shared_prefix(inner, with_metrics=False)
-    add_products_in_place(model)
-    make_layers_lean(model)
+    outputs = ("log_probs",)
+    add_fused_lm_head(model.get_base_model() if hasattr(model, "peft_config") else model, outputs=outputs)
+    make_fast(model, outputs=outputs)
 
 
 def score_pairs(

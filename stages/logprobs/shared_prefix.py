@@ -1,148 +1,39 @@
-"""Runs both completions of a pair in one row, so that what they have in common up front is run once.
+"""Answers TRL's call for per-token log-probs (`fused_lm_head=True`) from rows that share a prompt.
 
-TRL lays a batch of B pairs out as 2B rows, `[prompt | chosen]` and `[prompt | rejected]`, and asks
-the model for per-token log-probs (`fused_lm_head=True`). `add_shared_prefix` answers that call from
-B rows instead:
-
-    tokens     trunk[:-1]  | last chosen...  | last rejected...
-    positions  0 .. t-2    | t-1 ..          | t-1 ..            (each branch restarts)
-    attention  causal, and the branches do not see each other
-
-On a CPU all pairs of a batch may stand in one such row: logprobs/fast/packed_attention.py.
-
-The trunk is the prompt and the tokens with which both completions begin: editors often leave the first
-words as they are. Its last token opens each branch, so every label after it has a predictor of its own;
-a label in the trunk has one predictor and counts for both rows. The LM head runs only where there is a
-label. The answer has TRL's shape, so every loss and metric of TRL's works on it.
+TRL lays a batch of B pairs out as 2B rows, `[prompt | chosen]` and `[prompt | rejected]`. The patched model
+runs B rows (shared_rows.py) or, on a CPU, one row of all pairs (fast/packed_attention.py). The LM head runs
+only where there is a label. The answer has TRL's shape, so every loss and metric of TRL's works on it.
 """
 
 import types
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Collection
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
 from trl.trainer.utils import FusedCausalLMOutput
 
-from stages.logprobs.branch_masks import FLEX_BLOCK, MASKABLE, attention_masks
+from stages.logprobs.branch_masks import MASKABLE, attention_masks
 from stages.logprobs.fast.label_logps import can_score, label_logps
-from stages.logprobs.fast.packed_attention import PACKED, Packing, can_pack, make_packing
+from stages.logprobs.fast.packed_attention import PACKED, can_pack
+from stages.logprobs.shared_rows import SharedRows, pad_to_blocks, share_prefix
 from stages.run.progress import say
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # Nats a token by which shared rows may differ from two rows: rounding, no more.
 LARGEST_DIFFERENCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.3}
 
 
-class SharedRows(NamedTuple):
-    """B shared rows of L tokens and where their labels stand in TRL's 2B rows of T tokens.
+def add_shared_prefix(model: PreTrainedModel, *, outputs: Collection[str]) -> bool:
+    """Patch `model`, after TRL's `add_fused_lm_head` with the same `outputs`, to run shared rows.
 
-    N labels are scored, M are asked for: those in a trunk stand in two of TRL's rows.
-    """
-
-    input_ids: torch.Tensor  # (B, L)
-    position_ids: torch.Tensor  # (B, L)
-    branch: torch.Tensor  # (B, L): 0 trunk, 1 chosen, 2 rejected, -1 padding
-    source: torch.Tensor  # (N, 2): row and position in (B, L) of each label's predictor
-    labels: torch.Tensor  # (N,)
-    target: torch.Tensor  # (M, 2): row and position in (2B, T - 1), TRL's shifted grid
-    scored: torch.Tensor  # (M,): which of the N labels stands there
-    packing: Packing | None = None  # where all pairs stand in one row
-
-
-def share_prefix(
-    input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor, *, packed: bool = False
-) -> SharedRows:
-    """Lay TRL's right-padded 2B rows (chosen first) out as B rows; `labels` is -100 outside completions.
-
-    `packed` puts all pairs into one row without padding, after the tokens with which all prompts begin.
-    """
-    n_pairs = input_ids.shape[0] // 2
-    ids = input_ids.cpu()
-    n_prompt = (labels != -100).int().argmax(dim=1).tolist()
-    n_total = attention_mask.sum(dim=1).tolist()
-    n_head = _n_common_prompt(ids[:n_pairs], n_prompt[:n_pairs]) if packed else 0
-    rows, positions, branches = [ids[0, :n_head]], [torch.arange(n_head)], [torch.zeros(n_head)]
-    source, target, scored = [], [], []
-    lengths, n_scored, offset = [n_head], 0, n_head
-    for pair in range(n_pairs):
-        start, twin = n_prompt[pair], pair + n_pairs
-        n_trunk = start + _n_common(ids[pair, start : n_total[pair]], ids[twin, start : n_total[twin]])
-        parts = [(0, pair, n_head, n_trunk - 1)]
-        parts += [(1, pair, n_trunk - 1, n_total[pair] - 1), (2, twin, n_trunk - 1, n_total[twin] - 1)]
-        rows.append(torch.cat([ids[row, first:last] for _, row, first, last in parts]))
-        positions.append(torch.cat([torch.arange(first, last) for _, _, first, last in parts]))
-        branches.append(torch.cat([torch.full((last - first,), number) for number, _, first, last in parts]))
-        if not packed:
-            offset = 0
-        for number, row, first, last in parts:
-            places = torch.arange(max(first, start - 1), last)  # each predicts the token after it
-            row_number = torch.full_like(places, 0 if packed else pair)
-            source.append(torch.stack([row_number, places - first + offset], dim=1))
-            for place in (pair, twin) if number == 0 else (row,):
-                target.append(torch.stack([torch.full_like(places, place), places], dim=1))
-                scored.append(torch.arange(n_scored, n_scored + len(places)))
-            n_scored += len(places)
-            offset += last - first
-            lengths.append(last - first)
-    device = input_ids.device
-
-    def together(parts: list[torch.Tensor], value: int) -> torch.Tensor:
-        whole = torch.cat(parts)[None] if packed else _pad(parts[1:], value)
-        return whole.to(device=device, dtype=ids.dtype)
-
-    targets, which = torch.cat(target), torch.cat(scored)
-    next_ids = torch.empty(n_scored, dtype=ids.dtype)
-    next_ids[which] = ids[targets[:, 0], targets[:, 1] + 1]
-    return SharedRows(
-        input_ids=together(rows, int(ids[0, 0])),
-        position_ids=together(positions, 0),
-        branch=together(branches, -1),
-        source=torch.cat(source).to(device),
-        labels=next_ids.to(device),
-        target=targets.to(device),
-        scored=which.to(device),
-        packing=make_packing(lengths) if packed else None,
-    )
-
-
-def _n_common_prompt(prompts: torch.Tensor, n_prompt: list[int]) -> int:
-    """Tokens with which all prompts begin; a prompt's last token is left to its pair: it opens branches."""
-    n_most = min(n_prompt) - 1
-    differ = (prompts[:, :n_most] != prompts[:1, :n_most]).any(dim=0).nonzero()
-    return int(differ[0]) if len(differ) else n_most
-
-
-def _n_common(chosen: torch.Tensor, rejected: torch.Tensor) -> int:
-    """Tokens with which both completions begin; at least one token of each is left to its branch."""
-    n_most = min(len(chosen), len(rejected)) - 1
-    differ = (chosen[:n_most] != rejected[:n_most]).nonzero()
-    return int(differ[0]) if len(differ) else n_most
-
-
-def pad_to_blocks(rows: SharedRows) -> SharedRows:
-    """The same rows, padded to whole blocks of flex attention, so that it meets few different lengths."""
-    ends = (0, -rows.branch.shape[1] % FLEX_BLOCK)
-    return rows._replace(
-        input_ids=torch.nn.functional.pad(rows.input_ids, ends),
-        position_ids=torch.nn.functional.pad(rows.position_ids, ends),
-        branch=torch.nn.functional.pad(rows.branch, ends, value=-1),
-    )
-
-
-def add_shared_prefix(model: PreTrainedModel, *, with_metrics: bool) -> bool:
-    """Patch `model`, after TRL's `add_fused_lm_head`, to answer fused calls from shared rows.
-
-    `with_metrics` tells whether the caller reads more than `log_probs`, as TRL's training does.
     Returns False, with a message, where the model cannot run them: it then keeps TRL's two rows a pair.
-    Whether it can is not only read off its config but tried, on two made-up pairs.
+    This is read off the model's config and then tried, on two made-up pairs.
     """
     fused_forward: Callable[..., Any] = model.forward
     reason = why_not(model)
     if reason is None:
-        model.forward = types.MethodType(_shared_forward(fused_forward, with_metrics), model)
+        model.forward = types.MethodType(_shared_forward(fused_forward, outputs), model)
         if can_pack(model) and _is_same_when_packed(model, fused_forward):
             return True
         reason = _difference(model, fused_forward)
@@ -152,8 +43,8 @@ def add_shared_prefix(model: PreTrainedModel, *, with_metrics: bool) -> bool:
     return reason is None
 
 
-def _is_same_when_packed(model: PreTrainedModel, fused_forward: "Callable[..., Any]") -> bool:
-    """Try all pairs in one row and keep it so, where it gives what two rows a pair give."""
+def _is_same_when_packed(model: PreTrainedModel, fused_forward: Callable[..., Any]) -> bool:
+    """Switch to all pairs in one row, where that gives the log-probs of two rows a pair."""
     config = model.config.get_text_config()
     attention, config._attn_implementation = config._attn_implementation, PACKED
     if _difference(model, fused_forward) is None:
@@ -162,7 +53,7 @@ def _is_same_when_packed(model: PreTrainedModel, fused_forward: "Callable[..., A
     return False
 
 
-def _shared_forward(fused_forward: "Callable[..., Any]", with_metrics: bool) -> "Callable[..., Any]":
+def _shared_forward(fused_forward: Callable[..., Any], outputs: Collection[str]) -> Callable[..., Any]:
     def forward(
         self: PreTrainedModel,
         input_ids: torch.Tensor | None = None,
@@ -187,8 +78,7 @@ def _shared_forward(fused_forward: "Callable[..., Any]", with_metrics: bool) -> 
         if can_score(self):
             hidden = self.base_model(**call).last_hidden_state[rows.source[:, 0], rows.source[:, 1]]
             weight = self.get_output_embeddings().weight
-            scores = label_logps(hidden, weight, rows.labels, with_metrics=with_metrics)
-            per_label = scores._asdict()
+            per_label = label_logps(hidden, weight, rows.labels, outputs=outputs)._asdict()
         else:
             per_label = _fused_scores(self, fused_forward, rows, call)
         shape = (input_ids.shape[0], input_ids.shape[1] - 1)
@@ -204,7 +94,7 @@ def _shared_forward(fused_forward: "Callable[..., Any]", with_metrics: bool) -> 
 
 
 def _fused_scores(
-    model: PreTrainedModel, fused_forward: "Callable[..., Any]", rows: SharedRows, call: dict[str, Any]
+    model: PreTrainedModel, fused_forward: Callable[..., Any], rows: SharedRows, call: dict[str, Any]
 ) -> dict[str, torch.Tensor | None]:
     """TRL's head, given only the hidden states that have a label."""
 
@@ -221,7 +111,7 @@ def _fused_scores(
     return {name: None if getattr(output, name) is None else getattr(output, name)[0] for name in names}
 
 
-def _difference(model: PreTrainedModel, fused_forward: "Callable[..., Any]") -> str | None:
+def _difference(model: PreTrainedModel, fused_forward: Callable[..., Any]) -> str | None:
     """How shared rows differ from two rows a pair on two made-up pairs, or None where they do not."""
     weights = next(model.parameters())
     if weights.numel() == 0 or weights.is_meta:
@@ -270,7 +160,3 @@ def why_not(model: PreTrainedModel) -> str | None:
 
 def _scatter(values: torch.Tensor, target: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     return values.new_zeros(shape).index_put((target[:, 0], target[:, 1]), values)
-
-
-def _pad(rows: list[torch.Tensor], value: int) -> torch.Tensor:
-    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.errors import BluePencilError, ModelError, first_line
 from stages.files.io import read_json, sha256_file
-from stages.model.freed_memory import keep_freed_memory
 from stages.model.manifest import MANIFEST, Rendering
 from stages.run.params import RuntimeParams
 from stages.run.progress import say
@@ -100,6 +99,8 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
     import torch
     from transformers import AutoModelForCausalLM
 
+    from stages.model.cpu import keep_freed_memory, use_onednn
+
     use_threads(runtime)
     if runtime.device == "cpu":
         keep_freed_memory()
@@ -132,8 +133,6 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
             model = PeftModel.from_pretrained(model, str(policy), local_files_only=True)
         _refuse_partial_adapter(model, policy)
     if runtime.device == "cpu":
-        from stages.model.onednn import use_onednn
-
         use_onednn(model)
     model.eval()
     return model

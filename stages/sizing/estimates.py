@@ -17,16 +17,16 @@ BASE_BYTES = {"cpu": 0.7e9, "cuda": 1.0e9}
 # QLoRA (Dettmers et al. 2023, section 3): 4 bits and, double quantisation, 0.127 bits of constants a weight.
 NF4_BYTES = (4 + 0.127) / 8
 # Kept for the backward pass, in elements a token and layer, counted with torch's saved_tensors_hooks on Llama
-# layers of several widths; a gated MLP that fast/lean_layers.py does not know keeps one array more. All
+# layers of several widths; a gated MLP that fast/layers.py does not know keeps one array more. All
 # did when LoRA on an H200 kept 99,800 elements of a token of an 8B model; this counts 100,400 of such.
 # All weights in 16 bits: float32 goes from layer to layer, which counts as two elements of 2 bytes.
 KEPT_HIDDEN, KEPT_QUERY, KEPT_KEY, KEPT_INTERMEDIATE = 6.0, 4.0, 2.0, 3.0
 KEPT_HIDDEN_FULL_16_BITS = 10.0
 # The same of a LoRA layer on a CPU in float32 with a gate that is known (logprobs/fast/lora.py and, where no
-# window slides over the row, logprobs/fast/packed_attention.py): on the built-in model some 5,900 of a token.
-KEPT_LEAN = (2.0, 2.0, 2.0, 2.0)
+# window slides over the row, logprobs/fast/packed_attention.py): on the built-in model some 7,060 of a token.
+KEPT_LEAN = (4.0, 2.0, 2.0, 2.0)
 # Gaps between what is freed and what is asked for next, since batches differ in length, as a share of what is
-# kept. On a CPU a process keeps what it frees (model/freed_memory.py): runs of the built-in model on Intel
+# kept. On a CPU a process keeps what it frees (model/cpu.py): runs of the built-in model on Intel
 # leave up to a tenth of it by MKL and up to half by oneDNN, the way that other makers' processors multiply.
 GAPS = {"cpu": 0.5, "cuda": 0.15}
 # A frozen float32 head on a CPU works on this many bytes of logits at a time (fast/label_logps.py), and

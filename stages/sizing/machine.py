@@ -85,7 +85,7 @@ def measure_rates(runtime: RuntimeParams) -> Rates:
         return _measure_with_numpy(runtime.n_threads)
     import torch
 
-    from stages.model.onednn import multiply
+    from stages.model.cpu import multiply
 
     if runtime.device == "cpu":
         torch.set_num_threads(runtime.n_threads)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-# Whose gated MLP logprobs/fast/lean_layers.py knows, so that one array less of it is kept.
+# Whose gated MLP logprobs/fast/layers.py knows, so that one array less of it is kept.
 LEAN_MODEL_TYPES = {"llama", "mistral", "qwen2", "qwen3"}
 WANTED = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
 

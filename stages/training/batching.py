@@ -1,6 +1,7 @@
 """The order in which training reads pairs: shuffled anew each epoch, similar lengths side by side."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from stages.files.hashing import digest
 
@@ -35,3 +36,9 @@ def n_repeated_pairs(n_pairs: int, *, batch_size: int, n_processes: int) -> int:
     Accelerate's `even_batches`; one process reads each pair once and has a short last batch instead.
     """
     return 0 if n_processes == 1 else -n_pairs % (batch_size * n_processes)
+
+
+def pairs_per_step(args: Any) -> int:
+    """Pairs of one optimizer step by transformers' `TrainingArguments`, over all batches and processes."""
+    n_pairs: int = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+    return n_pairs

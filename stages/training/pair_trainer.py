@@ -19,12 +19,10 @@ from trl.trainer import utils as trl_utils
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from stages.errors import RuntimeCheckError
-from stages.logprobs.fast.lean_layers import make_layers_lean
-from stages.logprobs.fast.lora import add_products_in_place
+from stages.logprobs.fast.make_fast import make_fast
 from stages.logprobs.reference import ReferenceRow, reference_sums
-from stages.logprobs.shared_prefix import add_shared_prefix
 from stages.model.rendered import RenderedPair
-from stages.training.batching import epoch_order
+from stages.training.batching import epoch_order, pairs_per_step
 from stages.training.watch_rules import exploded
 
 
@@ -54,10 +52,10 @@ def before_sharding() -> Iterator[None]:
         trl_utils.maybe_gather_lm_head_ctx = gather_head
 
 
-def pairs_per_step(args: Any) -> int:
-    """Pairs of one optimizer step by transformers' `TrainingArguments`, over all batches and processes."""
-    n_pairs: int = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-    return n_pairs
+def fused_outputs(args: Any) -> tuple[str, ...]:
+    """What TRL's trainer asks its fused head for (`DPOTrainer.__init__`)."""
+    metrics = ("log_probs", "entropy", "mean_logits", "is_top1")
+    return (*metrics, "log_sum_sq_probs") if args.use_weighting else metrics
 
 
 class PairSampler(torch.utils.data.Sampler[int]):
@@ -91,7 +89,7 @@ class PairCollator(DataCollatorForPreference):
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         """Collate one batch."""
         batch: dict[str, Any] = super().torch_call(examples)
-        batch["row_number"] = torch.tensor([example["row_number"] for example in examples])
+        batch["row_number"] = [example["row_number"] for example in examples]  # no tensor: read on the host
         return batch
 
 
@@ -104,7 +102,7 @@ class PairTrainer(DPOTrainer):
         self.pairs = pairs
         self.max_loss_growth = max_loss_growth
         self.first_loss: float | None = None
-        self.step_numbers: list[int] = []  # rows of the pairs since the last optimizer step
+        self.step_batches: list[tuple[torch.Tensor, list[int]]] = []  # losses and rows since the last step
         ld_alpha = kwargs["args"].ld_alpha
         sums = [reference_sums(pair, ld_alpha=ld_alpha) for pair in pairs]
         columns = {name: [getattr(pair, name) for pair in pairs] for name in ReferenceRow._fields[1:4]}
@@ -114,11 +112,8 @@ class PairTrainer(DPOTrainer):
         with without_reference_model():
             super().__init__(*args, train_dataset=Dataset.from_dict(columns), **kwargs)
         self.base_dtype: torch.dtype = self.model.dtype
-        model = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
         with before_sharding():
-            add_shared_prefix(model, with_metrics=True)
-        add_products_in_place(self.model)
-        make_layers_lean(self.model)
+            make_fast(self.model, outputs=fused_outputs(self.args))
 
     def create_accelerator_and_postprocess(self) -> None:
         """Under FSDP in 16 bits Accelerate rounds what the model returns, log-probs and their sums; undo it.
@@ -142,30 +137,38 @@ class PairTrainer(DPOTrainer):
         return PairSampler(self.pairs, n_per_step=pairs_per_step(self.args), seed=self.args.seed)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """TRL's loss; RuntimeCheckError naming the batch's pairs where it is not finite, or explodes."""
-        numbers = inputs.pop("row_number").tolist()
-        self.step_numbers += numbers
+        """TRL's loss, remembered for `_get_grad_norm` with the rows of the batch's pairs."""
+        numbers = inputs.pop("row_number")
         loss = super().compute_loss(model, inputs, *args, **kwargs)
-        value = loss.item()
-        if not math.isfinite(value):
-            self._stop(f"the loss is {value}", numbers)
-        if self.first_loss is None:
-            logged = self.state.log_history  # filled when a run is resumed
-            self.first_loss = logged[0]["loss"] if logged else value
-        if exploded(value, first=self.first_loss, max_growth=self.max_loss_growth):
-            self._stop(
-                f"the loss is {value:.4g}, it began at {self.first_loss:.4g} (watch.max_loss_growth)", numbers
-            )
+        self.step_batches.append((loss.detach(), numbers))
         return loss
 
     def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
-        """The norm before clipping, looked at before the weights take the step."""
+        """The norm before clipping, once a step and before the weights take it.
+
+        RuntimeCheckError naming the pairs where a loss is not finite or explodes, or the norm is not finite.
+        """
         norm = super()._get_grad_norm(*args, **kwargs)
-        numbers, self.step_numbers = self.step_numbers, []
+        batches, self.step_batches = self.step_batches, []
+        losses = torch.stack([loss for loss, _ in batches]).tolist()  # one wait for the GPU, not one a batch
+        for loss, (_, numbers) in zip(losses, batches, strict=True):
+            self._check_loss(loss, numbers)
         # in float16 the scaler meets infinite gradients by design, and leaves such a step out
         if norm is not None and not self.args.fp16 and not math.isfinite(norm):
+            numbers = [number for _, of_batch in batches for number in of_batch]
             self._stop(f"the gradient's norm is {float(norm)}", numbers)
         return norm
+
+    def _check_loss(self, loss: float, numbers: Sequence[int]) -> None:
+        if not math.isfinite(loss):
+            self._stop(f"the loss is {loss}", numbers)
+        if self.first_loss is None:
+            logged = self.state.log_history  # filled when a run is resumed
+            self.first_loss = logged[0]["loss"] if logged else loss
+        if exploded(loss, first=self.first_loss, max_growth=self.max_loss_growth):
+            self._stop(
+                f"the loss is {loss:.4g}, it began at {self.first_loss:.4g} (watch.max_loss_growth)", numbers
+            )
 
     def _stop(self, what: str, numbers: Sequence[int]) -> NoReturn:
         ids = ", ".join(self.pairs[number].pair_id for number in numbers)

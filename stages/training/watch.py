@@ -11,9 +11,8 @@ from transformers import TrainerCallback
 from stages.logprobs.reference import ReferenceRow
 from stages.run.params import TrainParams
 from stages.run.progress import say
-from stages.training.batching import n_repeated_pairs
+from stages.training.batching import n_repeated_pairs, pairs_per_step
 from stages.training.checkpoints import seal_checkpoint
-from stages.training.pair_trainer import pairs_per_step
 from stages.training.watch_rules import chosen_drops, collapsed
 
 SECONDS_BETWEEN_LINES = 10.0

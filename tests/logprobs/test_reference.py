@@ -1,30 +1,37 @@
 """Reference rows: matched token by token, summed as TRL sums."""
 
+from pathlib import Path
+
 import pytest
 
-from stages.errors import RuntimeCheckError
-from stages.logprobs.reference import ReferenceRow, from_columns, match_reference, reference_sums, to_columns
+from stages.errors import InputError, RuntimeCheckError
+from stages.files.io import read_parquet, write_parquet
+from stages.logprobs.reference import ReferenceRow, match_reference, reference_sums
+from stages.logprobs.reference_table import read_reference, write_reference
 from stages.model.rendered import RenderedPair
 
 ROW = ReferenceRow("a", [1, 2], [3, 4], [5], [-0.5, -0.25], [-2.0])
 PAIR = RenderedPair("a", [1, 2], [3, 4], [5])
 
 
-def test_rows_survive_the_table() -> None:
+def test_rows_survive_the_table(tmp_path: Path) -> None:
     other = ROW._replace(pair_id="b")
-    assert from_columns(to_columns([ROW, other])) == {"a": ROW, "b": other}
+    write_reference(tmp_path / "logps.parquet", [ROW, other])
+    assert read_reference(tmp_path / "logps.parquet") == {"a": ROW, "b": other}
 
 
-def test_a_missing_column_is_named() -> None:
-    columns = to_columns([ROW])
-    del columns["rejected_logps"]
-    with pytest.raises(RuntimeCheckError, match="rejected_logps"):
-        from_columns(columns)
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    write_reference(tmp_path / "logps.parquet", [ROW])
+    table = read_parquet(tmp_path / "logps.parquet")
+    write_parquet(tmp_path / "logps.parquet", table.drop_columns("rejected_logps"))
+    with pytest.raises(InputError, match="rejected_logps"):
+        read_reference(tmp_path / "logps.parquet")
 
 
-def test_a_pair_that_stands_twice_is_refused() -> None:
-    with pytest.raises(RuntimeCheckError, match="twice"):
-        from_columns(to_columns([ROW, ROW]))
+def test_a_pair_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    write_reference(tmp_path / "logps.parquet", [ROW, ROW])
+    with pytest.raises(InputError, match="1 pair ids stand twice"):
+        read_reference(tmp_path / "logps.parquet")
 
 
 def test_rows_come_back_in_the_order_of_the_pairs() -> None:

@@ -15,12 +15,13 @@ from stages.logprobs import shared_prefix
 from stages.logprobs.branch_masks import block_mask, branch_mask
 from stages.logprobs.fast.label_logps import can_score, label_logps
 from stages.logprobs.fast.packed_attention import PACKED, can_pack
-from stages.logprobs.shared_prefix import add_shared_prefix, share_prefix, why_not
+from stages.logprobs.shared_prefix import add_shared_prefix, why_not
+from stages.logprobs.shared_rows import share_prefix
 from stages.model.checkpoint import for_short_texts
 from stages.run.params import load_params
 from tests.support.tiny_models import CONFIGS, made_up_pairs, tiny_model
 
-OUTPUTS = ("log_probs", "entropy", "mean_logits", "is_top1")
+OUTPUTS = ("log_probs", "entropy", "log_sum_sq_probs", "mean_logits", "is_top1")
 
 
 def run(model: torch.nn.Module, n_pairs: int = 6) -> dict[str, torch.Tensor]:
@@ -43,7 +44,7 @@ def test_log_probs_and_gradients_equal_two_rows_a_pair(
     stock, shared = tiny_model(name, attention=attention), tiny_model(name, attention=attention)
     add_fused_lm_head(stock, outputs=OUTPUTS)
     add_fused_lm_head(shared, outputs=OUTPUTS)
-    assert add_shared_prefix(shared, with_metrics=True)
+    assert add_shared_prefix(shared, outputs=OUTPUTS)
     if checkpointing:
         shared.train()
         shared.activation_checkpointing_enable()
@@ -84,7 +85,7 @@ def test_flex_attention_has_the_loss_log_probs_and_gradients_of_sdpa(name: str) 
     plain, flex = tiny_model(name, attention="sdpa"), tiny_model(name, attention="flex_attention")
     for model in (plain, flex):
         add_fused_lm_head(model, outputs=OUTPUTS)
-        assert add_shared_prefix(model, with_metrics=True)
+        assert add_shared_prefix(model, outputs=OUTPUTS)
 
     expected, came = run(plain), run(flex)
 
@@ -129,7 +130,7 @@ def test_a_window_shorter_than_the_row_changes_the_answer() -> None:
     full.config.sliding_window = None
     for model in (windowed, full):
         add_fused_lm_head(model, outputs=OUTPUTS)
-        add_shared_prefix(model, with_metrics=True)
+        add_shared_prefix(model, outputs=OUTPUTS)
 
     assert not torch.allclose(run(windowed)["log_probs"], run(full)["log_probs"], atol=1e-4)
 
@@ -174,7 +175,7 @@ def test_a_pair_alone_is_packed_after_its_own_prompt() -> None:
     model, stock = tiny_model(), tiny_model()
     for one in (model, stock):
         add_fused_lm_head(one, outputs=OUTPUTS)
-    assert add_shared_prefix(model, with_metrics=True)
+    assert add_shared_prefix(model, outputs=OUTPUTS)
     assert model.config._attn_implementation == PACKED
     torch.testing.assert_close(run(model, 1)["log_probs"], run(stock, 1)["log_probs"], atol=2e-5, rtol=1e-5)
 
@@ -194,7 +195,7 @@ def test_packing_is_for_whole_rows_on_a_cpu_and_leaves_no_trace_in_a_config() ->
     assert not can_pack(tiny_model(attention="eager"))
     model = tiny_model()
     add_fused_lm_head(model)
-    assert add_shared_prefix(model, with_metrics=False)
+    assert add_shared_prefix(model, outputs=("log_probs",))
     assert model.config._attn_implementation == PACKED
     assert PACKED not in model.config.to_json_string()
 
@@ -202,7 +203,7 @@ def test_packing_is_for_whole_rows_on_a_cpu_and_leaves_no_trace_in_a_config() ->
 def test_a_packed_model_still_answers_as_it_did() -> None:
     plain, model = tiny_model(), tiny_model()
     add_fused_lm_head(model)
-    add_shared_prefix(model, with_metrics=False)
+    add_shared_prefix(model, outputs=("log_probs",))
     ids = torch.arange(2, 22).view(2, 10)
     mask = torch.ones_like(ids)
     mask[0, :3] = 0
@@ -219,7 +220,7 @@ def test_a_model_that_does_not_pass_the_packing_on_gets_a_row_each(
     backbone = model.model.forward
     monkeypatch.setattr(model.model, "forward", lambda **call: backbone(**(call | {"packing": None})))
 
-    assert add_shared_prefix(model, with_metrics=True)
+    assert add_shared_prefix(model, outputs=OUTPUTS)
 
     assert model.config._attn_implementation == "sdpa"
     torch.testing.assert_close(run(model)["log_probs"], run(stock)["log_probs"], atol=2e-5, rtol=1e-5)
@@ -239,8 +240,8 @@ def test_a_common_beginning_is_run_once_and_counts_for_both_rows() -> None:
     assert rows.branch.tolist() == [[0, 0, 0, 1, 2, 2]]
     assert rows.source.tolist() == [[0, 1], [0, 2], [0, 3], [0, 4], [0, 5]]
     assert rows.labels.tolist() == [20, 21, 22, 30, 31]
-    assert rows.target.tolist() == [[0, 1], [0, 2], [1, 1], [1, 2], [0, 3], [1, 3], [1, 4]]
-    assert rows.scored.tolist() == [0, 1, 0, 1, 2, 3, 4]
+    assert rows.target.tolist() == [[0, 1], [0, 2], [0, 3], [1, 3], [1, 4], [1, 1], [1, 2]]
+    assert rows.scored.tolist() == [0, 1, 2, 3, 4, 0, 1]
 
 
 @pytest.mark.parametrize("rejected", [[20, 21], [20, 21, 22]])
@@ -278,7 +279,7 @@ def test_an_attention_that_takes_no_mask_keeps_two_rows_and_says_so(
     add_fused_lm_head(model, outputs=OUTPUTS)
     before = model.forward
 
-    assert not add_shared_prefix(model, with_metrics=True)
+    assert not add_shared_prefix(model, outputs=OUTPUTS)
 
     assert model.forward == before
     assert "two rows a pair" in capsys.readouterr().err
@@ -299,7 +300,7 @@ def test_a_model_that_carries_state_keeps_two_rows_and_says_so(capsys: pytest.Ca
     add_fused_lm_head(model, outputs=OUTPUTS)
     before = model.forward
 
-    assert not add_shared_prefix(model, with_metrics=True)
+    assert not add_shared_prefix(model, outputs=OUTPUTS)
 
     assert model.forward == before
     assert "two rows a pair: " in capsys.readouterr().err
@@ -314,7 +315,7 @@ def test_a_mask_that_is_not_followed_is_found_out(
     nothing = {"attention_mask": None, "packing": None}
     monkeypatch.setattr(model.model, "forward", lambda **call: backbone(**(call | nothing)))
 
-    assert not add_shared_prefix(model, with_metrics=True)
+    assert not add_shared_prefix(model, outputs=OUTPUTS)
 
     assert "gives other log-probs from shared rows" in capsys.readouterr().err
 
@@ -331,7 +332,7 @@ def test_a_frozen_head_scores_as_a_softmax_does(monkeypatch: pytest.MonkeyPatch)
     labels[0] = (hidden[0] @ weight.T).argmax()
     ours, slow = hidden.clone().requires_grad_(), hidden.clone().requires_grad_()
 
-    scores = label_logps(ours, weight, labels, with_metrics=True)
+    scores = label_logps(ours, weight, labels, outputs=OUTPUTS)
     logits = slow @ weight.T
     every = logits.log_softmax(dim=1)
     picked = every[torch.arange(7), labels]
@@ -341,16 +342,17 @@ def test_a_frozen_head_scores_as_a_softmax_does(monkeypatch: pytest.MonkeyPatch)
     torch.testing.assert_close(scores.log_probs, picked)
     torch.testing.assert_close(ours.grad, slow.grad)
     torch.testing.assert_close(scores.entropy, -(every.exp() * every).sum(dim=1).detach())
+    torch.testing.assert_close(scores.log_sum_sq_probs, every.exp().square().sum(dim=1).log().detach())
     torch.testing.assert_close(scores.mean_logits, logits.mean(dim=1).detach())
     assert scores.is_top1.tolist() == (logits.argmax(dim=1) == labels).tolist()
     assert scores.is_top1[0]
-    without = label_logps(hidden, weight, labels, with_metrics=False)
+    without = label_logps(hidden, weight, labels, outputs=("log_probs",))
     assert without.entropy is None
     assert torch.equal(without.log_probs, scores.log_probs)  # the reference's and the policy's before a step
 
 
 def test_a_label_that_the_head_does_not_have_is_no_number() -> None:
-    scores = label_logps(torch.ones(2, 4), torch.ones(3, 4), torch.tensor([2, 3]), with_metrics=False)
+    scores = label_logps(torch.ones(2, 4), torch.ones(3, 4), torch.tensor([2, 3]), outputs=("log_probs",))
     assert scores.log_probs.isnan().tolist() == [False, True]
 
 
@@ -360,7 +362,7 @@ def test_a_model_with_an_adapter_gives_trls_numbers_from_its_frozen_head() -> No
         add_fused_lm_head(model, outputs=OUTPUTS)
         model.requires_grad_(False)
         model.model.layers[0].mlp.up_proj.weight.requires_grad_()
-    add_shared_prefix(shared, with_metrics=True)
+    add_shared_prefix(shared, outputs=OUTPUTS)
     assert can_score(shared)
 
     expected, came = run(stock), run(shared)

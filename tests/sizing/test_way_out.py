@@ -84,14 +84,11 @@ def test_lora_and_forward_arithmetic_by_hand() -> None:
 LONGEST = SAMPLE._replace(longest_row=623, longest_labels=506)
 
 
-@pytest.mark.parametrize(("batch", "mkl", "onednn"), [(2, 2.05, 2.42), (4, 2.95, 3.28), (8, 4.61, 5.42)])
-def test_training_memory_is_about_that_of_the_largest_measured_run(
-    batch: int, mkl: float, onednn: float
-) -> None:
-    """At most a fifth above it; the two ways to multiply differ as much."""
-    largest = max(mkl, onednn)
+@pytest.mark.parametrize(("batch", "measured_gib"), [(2, 2.36), (4, 3.42), (8, 5.74)])
+def test_training_memory_is_at_most_a_quarter_above_measured_runs(batch: int, measured_gib: float) -> None:
+    """Of two batches each, after which the heap has few gaps yet: docs/decisions/0011."""
     predicted = training_bytes(plan(train_batch=batch), SMOLLM, LONGEST) / GIB
-    assert largest < predicted < 1.2 * largest
+    assert measured_gib < predicted < 1.25 * measured_gib
 
 
 @pytest.mark.parametrize(("batch", "measured_gib"), [(1, 1.05), (2, 1.08), (4, 1.15), (8, 1.23)])

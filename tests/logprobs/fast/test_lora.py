@@ -1,4 +1,4 @@
-"""A layer and its LoRA in one step of autograd, against its definition in separate steps."""
+"""LoRA layers against their definition in separate steps, and against PEFT's own."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
-from stages.logprobs.fast import lean_layers
-from stages.logprobs.fast.lean_layers import make_layers_lean
-from stages.logprobs.fast.lora import LoraLayer, Source, add_products_in_place, whole_layer
-from tests.logprobs.fast.test_lean_layers import TOKENS, n_bytes_kept
-from tests.support.tiny_models import tiny_model
+from stages.logprobs.fast import layers, lora
+from stages.logprobs.fast.layers import patch_layers
+from stages.logprobs.fast.lora import LoraLayer, patch_lora, whole_layer
+from tests.logprobs.fast.test_layers import TOKENS, n_bytes_saved
+from tests.support.tiny_models import CONFIGS, draw_norms, tiny_model
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
@@ -46,19 +46,11 @@ def test_output_and_gradients_are_those_of_separate_steps(has_bias: bool) -> Non
     assert_same(layer.run(x), in_steps(layer, x), [x, layer.a, layer.b])
 
 
-def test_behind_a_norm_the_gradients_follow_from_what_went_into_it() -> None:
-    layer, x = a_layer(has_bias=False), random(2, 7, 16, seed=1)
-    scale, weight = random(2, 7, 1, seed=8).detach(), random(16, seed=9).detach()
-    normed = x * scale * weight
-    came = layer.run(normed, Source(x.detach(), scale, weight))
-    assert_same(came, in_steps(layer, x * scale * weight), [x, layer.a, layer.b])
-
-
 @pytest.mark.parametrize("has_bias", [False, True])
 def test_behind_a_gate_too(has_bias: bool) -> None:
     layer, gate, up = a_layer(has_bias=has_bias), random(2, 7, 16, seed=1), random(2, 7, 16, seed=8)
     expected = in_steps(layer, torch.nn.functional.silu(gate) * up)
-    assert_same(layer.run_gated(gate, up), expected, [gate, up, layer.a, layer.b])
+    assert_same(layer.run(gate, up), expected, [gate, up, layer.a, layer.b])
 
 
 def test_what_comes_out_of_no_learned_layer_gets_no_gradient() -> None:
@@ -66,66 +58,111 @@ def test_what_comes_out_of_no_learned_layer_gets_no_gradient() -> None:
     assert_same(layer.run(x), in_steps(layer, x), [layer.a, layer.b])
 
 
-def with_adapter(*, is_patched: bool, **settings: Any) -> PeftModel:
-    """A tiny model, its norms frozen like the rest, under an adapter that changes it."""
-    model = tiny_model()
-    settings = {"r": 4, "target_modules": "all-linear", "task_type": "CAUSAL_LM"} | settings
-    adapted = get_peft_model(model, LoraConfig(**settings))
-    generator = torch.Generator().manual_seed(1)
-    for label, weight in adapted.named_parameters():
-        if "lora_" in label:
-            torch.nn.init.normal_(weight, std=0.1, generator=generator)
-        elif "norm" in label:
-            torch.nn.init.normal_(weight, mean=1.0, std=0.3, generator=generator)
-    if is_patched:
-        add_products_in_place(adapted)
-        make_layers_lean(adapted)
-    return adapted
+def with_adapter(name: str = "qwen2", **settings: Any) -> PeftModel:
+    """A tiny model with an adapter that changes it; Qwen 2's query, key and value have biases."""
+    config = LoraConfig(r=4, lora_alpha=9, target_modules="all-linear", task_type="CAUSAL_LM", **settings)
+    torch.manual_seed(0)
+    model = get_peft_model(tiny_model(name), config)
+    for label, weight in model.named_parameters():
+        if "lora_B" in label:
+            torch.nn.init.normal_(weight, std=0.1)
+    return model
 
 
-def test_a_whole_model_has_the_same_logits_and_gradients() -> None:
-    usual, whole = (with_adapter(is_patched=is_patched) for is_patched in (False, True))
-    logits = [model(TOKENS).logits for model in (usual, whole)]
-    torch.testing.assert_close(*logits, atol=1e-5, rtol=1e-5)
-    for one in logits:
-        one.square().mean().backward()
-    for (label, one), other in zip(usual.named_parameters(), whole.parameters(), strict=True):
-        if one.requires_grad:
+@pytest.mark.parametrize("in_one_step", [False, True], ids=["after the layer", "with the layer"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_logits_and_gradients_are_pefts(
+    name: str, in_one_step: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not in_one_step:  # as in 16 or 4 bits, and on a GPU
+        monkeypatch.setattr(lora, "_whole", lambda *_: None)
+    plain, patched = with_adapter(name), with_adapter(name)
+    assert patch_lora(patched) == 14  # seven linear layers in each of two
+
+    expected, came = plain(TOKENS).logits, patched(TOKENS).logits
+
+    torch.testing.assert_close(came, expected, atol=5e-5, rtol=1e-5)
+    expected.square().mean().backward()
+    came.square().mean().backward()
+    for (label, one), (_, other) in zip(plain.named_parameters(), patched.named_parameters(), strict=True):
+        assert (one.grad is None) == (other.grad is None), label
+        if one.grad is not None:
             assert one.grad.abs().max() > 0, label
-            torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-3)
+            torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-4)
 
 
-def test_the_product_of_each_gate_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = with_adapter(is_patched=True)
-    whole = n_bytes_kept(model)
-    monkeypatch.setattr(lean_layers, "whole_layer", lambda *_: None)
-    usual = n_bytes_kept(model)
-    n_layers, width = 2, 64
-    assert usual - whole >= 4 * TOKENS.numel() * n_layers * width
+def test_with_checkpointing_the_gradients_are_the_same() -> None:
+    models = with_adapter(), with_adapter()
+    for model in models:
+        patch_lora(model)
+        model.train()
+    models[1].enable_input_require_grads()
+    models[1].activation_checkpointing_enable()
+    for model in models:
+        model(TOKENS).logits.square().mean().backward()
+    for one, other in zip(*(model.parameters() for model in models), strict=True):
+        if one.requires_grad:
+            torch.testing.assert_close(other.grad, one.grad)
 
 
-def test_what_a_norm_gives_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = with_adapter(is_patched=True)
-    lean = n_bytes_kept(model)
-    run = LoraLayer.run
-    monkeypatch.setattr(LoraLayer, "run", lambda layer, x, _source: run(layer, x))
-    usual = n_bytes_kept(model)
-    n_norms, width = 3, model.config.hidden_size  # the first norm keeps nothing itself: embeddings are frozen
-    assert usual - lean == 4 * TOKENS.numel() * (n_norms * width - 1)  # 1: how the first one scaled
+def test_an_untouched_adapter_is_the_base_bit_for_bit() -> None:
+    model = get_peft_model(tiny_model(), LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM"))
+    patch_lora(model)
+    assert torch.equal(model(TOKENS).logits, tiny_model()(TOKENS).logits)
 
 
-@pytest.mark.parametrize("settings", [{"bias": "all"}, {"lora_dropout": 0.1}])
-def test_a_layer_that_learns_more_than_lora_is_left_alone(settings: dict[str, Any]) -> None:
-    model = with_adapter(is_patched=True, **settings)
-    layer = model.base_model.model.model.layers[0].mlp.down_proj
-    if settings.get("bias"):
-        layer.base_layer.bias = torch.nn.Parameter(torch.zeros(layer.out_features))
-    assert whole_layer(layer, torch.zeros(1, layer.in_features)) is None
-
-
-def test_an_adapter_that_is_switched_off_is_left_to_peft() -> None:
-    model = with_adapter(is_patched=True)
-    layer = model.base_model.model.model.layers[0].mlp.down_proj
-    assert whole_layer(layer, torch.zeros(1, layer.in_features)) is not None
+def test_an_adapter_that_is_switched_off_or_merged_is_left_to_peft() -> None:
+    model, plain = with_adapter(), with_adapter()
+    patch_lora(model)
     with model.disable_adapter():
-        assert whole_layer(layer, torch.zeros(1, layer.in_features)) is None
+        assert torch.equal(model(TOKENS).logits, tiny_model("qwen2")(TOKENS).logits)
+    for one in (model, plain):
+        one.merge_adapter()
+    assert torch.equal(model(TOKENS).logits, plain(TOKENS).logits)
+
+
+def test_a_weight_that_its_own_module_gathers_is_left_to_peft() -> None:
+    model = with_adapter()
+    patch_lora(model)
+    called = []
+    for label, weight in model.named_parameters():
+        if "lora_A" in label:
+            weight.ds_id = 1  # as ZeRO-3 marks what it has cut
+    for layer in model.modules():
+        if hasattr(layer, "lora_A"):
+            layer.lora_A["default"].register_forward_pre_hook(lambda *_: called.append(1))
+    model(TOKENS)
+    assert len(called) == 14
+
+
+@pytest.mark.filterwarnings("ignore:.*lora_bias=True.*")
+@pytest.mark.parametrize("settings", [{"lora_dropout": 0.1}, {"use_dora": True}, {"lora_bias": True}])
+def test_what_is_not_plain_keeps_pefts_way(settings: dict[str, Any]) -> None:
+    assert patch_lora(with_adapter(**settings)) == 0
+
+
+def test_a_model_without_an_adapter_is_left_alone() -> None:
+    assert patch_lora(tiny_model()) == 0
+
+
+def test_the_product_of_each_gate_is_not_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = with_adapter("llama")
+    draw_norms(model)
+    patch_lora(model)
+    patch_layers(model)
+    whole = n_bytes_saved(model)
+    monkeypatch.setattr(layers, "whole_layer", lambda *_: None)
+    n_layers, width = 2, 64
+    assert n_bytes_saved(model) - whole >= 4 * TOKENS.numel() * n_layers * width
+
+
+def test_a_layer_whose_bias_is_trained_is_not_one_function() -> None:
+    model = with_adapter()
+    patch_lora(model)
+    layer = model.base_model.model.model.layers[0].mlp.down_proj
+    x = torch.zeros(1, layer.in_features)
+    assert whole_layer(layer, x) is not None
+    with model.disable_adapter():
+        assert whole_layer(layer, x) is None
+    layer.base_layer.bias = torch.nn.Parameter(torch.zeros(layer.out_features))
+    assert whole_layer(layer, x) is None

@@ -1,6 +1,7 @@
-"""Products by oneDNN against PyTorch's own."""
+"""Products by oneDNN against PyTorch's own, and freed memory that is kept."""
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,20 +10,26 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.model import onednn
-from stages.model.onednn import is_intels, is_plain_product, multiply, use_onednn
+from stages.model import cpu
+from stages.model.cpu import is_intels, is_plain_product, multiply, use_onednn
+from stages.model.private_operations import ONEDNN_LINEAR, private_operation
 from stages.run.shell import ENVIRONMENT
 from tests.support.tiny_models import CONFIGS, tiny_model
 
 TOKENS = torch.arange(2, 26).view(2, 12)
 pytestmark = pytest.mark.skipif(
-    not onednn.HAS_ONEDNN, reason="this processor or PyTorch has no oneDNN for it"
+    platform.machine() not in {"x86_64", "AMD64"} or not torch.backends.mkldnn.is_available(),
+    reason="this processor or PyTorch has no oneDNN for it",
 )
 
 
 @pytest.fixture(autouse=True)
 def _whatever_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onednn, "IS_FASTER", True)
+    monkeypatch.setattr(cpu, "onednn_linear", lambda: private_operation(ONEDNN_LINEAR))
+
+
+def refuse(*_: object) -> None:
+    raise AssertionError("oneDNN was asked")
 
 
 def draw(*shape: int) -> torch.Tensor:
@@ -111,7 +118,7 @@ def test_a_product_can_be_added_to_in_place() -> None:
 def test_other_types_are_left_to_pytorch(
     compute: Callable[[torch.nn.Linear, torch.Tensor], torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    monkeypatch.setattr(cpu, "onednn_linear", lambda: refuse)
     layer = torch.nn.Linear(24, 5)
     use_onednn(layer)
     assert compute(layer, draw(3, 24)).shape == (3, 5)
@@ -125,8 +132,7 @@ def test_autocast_is_left_to_pytorch() -> None:
 
 
 def test_where_mkl_is_faster_nothing_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onednn, "IS_FASTER", False)
-    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    monkeypatch.setattr(cpu, "onednn_linear", lambda: None)
     assert use_onednn(tiny_model()) == 0
     rows, weight = draw(3, 24), draw(5, 24)
     assert torch.equal(multiply(rows, weight), rows @ weight.T)
@@ -160,12 +166,13 @@ def test_only_a_dense_layer_as_pytorch_or_we_wrote_it_is_a_plain_product(is_patc
 
 GROWTH = """
 import torch
-from stages.model import onednn
+from stages.model import cpu
+from stages.model.private_operations import ONEDNN_LINEAR, private_operation
 
-onednn.IS_FASTER = True
+cpu.onednn_linear = lambda: private_operation(ONEDNN_LINEAR)
 weight = torch.ones(512, 256)
 for length in range(100, 500):
-    onednn.multiply(torch.ones(length, 256), weight)
+    cpu.multiply(torch.ones(length, 256), weight)
     if length in {250, 499}:
         lines = open("/proc/self/status")
         print(next(line for line in lines if line.startswith("VmRSS")).split()[1])
@@ -186,3 +193,31 @@ def growth_mib(environment: dict[str, str]) -> float:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_grows_less_with_each_new_length_than_by_default() -> None:
     assert growth_mib(ENVIRONMENT) < growth_mib({}) / 2
+
+
+PROBE = """
+import resource, sys
+from stages.model.cpu import keep_freed_memory
+
+if sys.argv[1:] == ["keep"]:
+    assert keep_freed_memory()
+for _ in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    array = bytearray(b"x") * (100 * 2**20)
+    del array
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(*words: str) -> list[int]:
+    """Of two arrays of 100 MiB, one after the other."""
+    ran = subprocess.run([sys.executable, "-c", PROBE, *words], capture_output=True, text=True, check=True)
+    return [int(line) for line in ran.stdout.split()]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc's allocator")
+def test_an_array_gets_the_pages_of_the_one_before_it() -> None:
+    first, second = page_faults("keep")
+    assert second < first / 10
+    usual_first, usual_second = page_faults()
+    assert usual_second > usual_first / 2  # mapped anew by default: else this test shows nothing

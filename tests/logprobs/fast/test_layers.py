@@ -1,4 +1,4 @@
-"""Lean norms and MLPs against their definition: transformers' own layers."""
+"""Norms and MLPs against their definition: transformers' own layers."""
 
 from copy import deepcopy
 
@@ -6,17 +6,17 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from stages.logprobs.fast.lean_layers import make_layers_lean
+from stages.logprobs.fast.layers import patch_layers
 from stages.sizing.shape import shape_from_config
 from tests.support.tiny_models import CONFIGS, draw_norms, tiny_model
 
 TOKENS = torch.arange(2, 26).view(2, 12)
-# in each of two layers two norms, an MLP and attention, and one norm at the end; Qwen 3 has two more norms a layer
-N_PATCHED = {"llama": 9, "qwen2": 9, "qwen3": 13, "mistral with a sliding window": 9}
+# in each of two layers two norms and an MLP, and one norm at the end; Qwen 3 has two more norms a layer
+N_PATCHED = {"llama": 7, "qwen2": 7, "qwen3": 11, "mistral with a sliding window": 7}
 
 
-def n_bytes_kept(model: torch.nn.Module) -> int:
-    """What autograd keeps of one forward pass, weights apart, each array once."""
+def n_bytes_saved(model: torch.nn.Module) -> int:
+    """What one forward pass saves for backward, weights apart, each array once."""
     kept: dict[int, int] = {}
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
 
@@ -38,7 +38,7 @@ def test_logits_and_gradients_are_those_of_transformers(name: str, is_trained: b
     plain, lean = tiny_model(name), tiny_model(name)
     for model in (plain, lean):
         draw_norms(model, is_learned=is_trained)
-    assert make_layers_lean(lean) == N_PATCHED[name]
+    assert patch_layers(lean) == N_PATCHED[name]
 
     expected, came = plain(TOKENS).logits, lean(TOKENS).logits
 
@@ -54,7 +54,7 @@ def test_logits_and_gradients_are_those_of_transformers(name: str, is_trained: b
 
 def test_in_16_bits_a_gate_is_the_same_to_the_bit() -> None:
     models = tiny_model().bfloat16(), tiny_model().bfloat16()
-    make_layers_lean(models[1])
+    patch_layers(models[1])
     gates = [model.model.layers[0].mlp for model in models]
     hidden = torch.randn(2, 12, 32, generator=torch.Generator().manual_seed(3)).bfloat16()
     answers = [gate(hidden) for gate in gates]
@@ -71,7 +71,7 @@ def test_in_16_bits_a_frozen_norm_rounds_once(dtype: torch.dtype) -> None:
     models = [tiny_model().to(dtype) for _ in range(2)]
     for model in models:
         draw_norms(model)
-    assert make_layers_lean(models[1]) == N_PATCHED["llama"]
+    assert patch_layers(models[1]) == N_PATCHED["llama"]
     usual, lean = (model.model.norm for model in models)
     generator = torch.Generator().manual_seed(2)
     width = len(lean.weight)
@@ -102,19 +102,19 @@ def test_frozen_or_not_a_model_is_scored_with_the_same_norms() -> None:
     """A base as it is loaded and one under an adapter: margins compare their log-probs."""
     frozen, learned = tiny_model().requires_grad_(False), tiny_model()
     for model in (frozen, learned):
-        make_layers_lean(model)
+        patch_layers(model)
     with torch.no_grad():
         assert torch.equal(frozen(TOKENS).logits, learned(TOKENS).logits)
     assert not torch.equal(frozen(TOKENS).logits, learned(TOKENS).logits)  # the two norms do differ
 
 
-def test_one_array_less_of_each_gate_is_kept() -> None:
+def test_one_array_less_of_each_gate_is_saved() -> None:
     models = tiny_model(), tiny_model()
     for model in models:
         for label, weight in model.named_parameters():
             weight.requires_grad_("norm" not in label)
-    make_layers_lean(models[1])
-    usual, lean = (n_bytes_kept(model) for model in models)
+    patch_layers(models[1])
+    usual, lean = (n_bytes_saved(model) for model in models)
     n_layers, width = 2, 64
     assert usual - lean == 4 * TOKENS.numel() * n_layers * width
 
@@ -126,7 +126,7 @@ def test_doctor_counts_lean_gates_where_there_are_some(name: str, hidden_act: st
     if hasattr(config, "hidden_act"):
         config.hidden_act = hidden_act
     model = AutoModelForCausalLM.from_config(config)
-    make_layers_lean(model)
+    patch_layers(model)
     is_lean = "forward" in vars(model.model.layers[0].mlp)
     assert shape_from_config(config.to_dict()).has_lean_gate == is_lean
     assert is_lean == (hidden_act == "silu" and name in N_PATCHED)
@@ -135,7 +135,7 @@ def test_doctor_counts_lean_gates_where_there_are_some(name: str, hidden_act: st
 def test_layers_that_are_not_known_are_left_alone() -> None:
     model = tiny_model("gemma3 with layers of both kinds")  # its norms add 1, its gates are no SiLU
     before = model(TOKENS).logits
-    assert make_layers_lean(model) == 0
+    assert patch_layers(model) == 0
     assert torch.equal(model(TOKENS).logits, before)
 
 
@@ -143,7 +143,7 @@ def test_a_gate_of_another_kind_is_left_alone() -> None:
     model = tiny_model()
     for layer in model.model.layers:
         layer.mlp.act_fn = torch.nn.GELU()
-    assert make_layers_lean(model) == 7  # the norms and attention
+    assert patch_layers(model) == 5  # the norms
 
 
 def test_every_family_is_tried_here() -> None:
