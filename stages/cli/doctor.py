@@ -67,6 +67,8 @@ def make_plan(params: Params, n_pairs: int) -> Plan:
     def wanted(value: Literal["all"] | int, there: int) -> int:
         return there if value == "all" else min(value, there)
 
+    n_processes, n_train = int(config.get("num_processes") or 1), wanted(size.n_train, n_learned)
+    n_per_step = train.per_device_train_batch_size * train.gradient_accumulation_steps * n_processes
     return Plan(
         device=params.runtime.device,
         method=train.method,
@@ -74,12 +76,12 @@ def make_plan(params: Params, n_pairs: int) -> Plan:
         element_bytes=4 if params.runtime.dtype == "float32" else 2,
         lora_rank=train.lora_r,
         checkpointing=train.gradient_checkpointing,
-        n_processes=int(config.get("num_processes") or 1),
+        n_processes=n_processes,
         shards=_shards(config),
-        n_train=wanted(size.n_train, n_learned),
+        n_train=n_train,
         n_selection=wanted(size.n_selection_scored, max(1, split.n_selection)),
         n_holdout=wanted(size.n_holdout_scored, split.n_holdout),
-        n_epochs=train.num_train_epochs,
+        n_epochs=train.num_train_epochs or (train.max_steps or 0) * n_per_step / n_train,
         train_batch=train.per_device_train_batch_size,
         score_batch=params.rows.score_batch_size,
         n_prompts=params.generate.n_prompts,

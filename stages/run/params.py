@@ -7,7 +7,7 @@ reported together. DVC tracks the values themselves, by section or key by key.
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -177,6 +177,12 @@ LossType = Literal[
 
 # The losses on the difference of both rewards: only there does the term that f-DPO leaves out cancel.
 F_DIVERGENCE_LOSSES = {"sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robust", "discopop", "sft"}
+# Those that TRL 1.16 cannot weigh: two sort their pairs, two fail when their loss is multiplied in place.
+UNWEIGHED_LOSSES = {"aot", "aot_unpaired", "hinge", "sft"}
+
+# What transformers runs on any device, and what asks bitsandbytes and CUDA.
+Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "rmsprop", "adagrad"]
+CudaOptimizer = Literal["adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit"]
 
 
 class TrainParams(Section):
@@ -187,8 +193,13 @@ class TrainParams(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
     ld_alpha: Share | None
     f_divergence_type: Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"]
+    f_alpha_divergence_coef: Annotated[float, Field(gt=0, le=1)]
+    discopop_tau: Positive
+    use_weighting: bool
+    optim: Optimizer | CudaOptimizer
     learning_rate: Positive
-    num_train_epochs: Positive
+    num_train_epochs: Positive | None
+    max_steps: Count | None
     per_device_train_batch_size: Count
     gradient_accumulation_steps: Count
     warmup_steps: NonNegative
@@ -198,6 +209,9 @@ class TrainParams(Section):
     gradient_checkpointing: bool
     lora_r: Count
     lora_alpha: Positive
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)]
+    use_rslora: bool
+    use_dora: bool
     lora_target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)]
     seed: CountOrZero
     logging_steps: Count
@@ -218,6 +232,18 @@ class TrainParams(Section):
         if self.f_divergence_type != "reverse_kl" and others:
             raise ValueError(
                 f"f_divergence_type {self.f_divergence_type} does not go with {others}; use reverse_kl"
+            )
+        not_weighed = sorted(set(self.loss_type) & UNWEIGHED_LOSSES)
+        if self.use_weighting and not_weighed:
+            raise ValueError(f"use_weighting does not go with {not_weighed}: TRL cannot weigh their pairs")
+        return self
+
+    @model_validator(mode="after")
+    def epochs_or_steps(self) -> "TrainParams":
+        if (self.num_train_epochs is None) == (self.max_steps is None):
+            raise ValueError(
+                f"num_train_epochs {self.num_train_epochs} and max_steps {self.max_steps}: one says how "
+                "long to train, the other must be null"
             )
         return self
 
@@ -360,6 +386,14 @@ class Params(Section):
         if (self.train.method == "qlora") != (self.runtime.quantization == "nf4"):
             raise ValueError(
                 "train.method qlora and runtime.quantization nf4 go together: set both or neither"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def optimizer_runs_on_the_device(self) -> "Params":
+        if self.train.optim in get_args(CudaOptimizer) and self.runtime.device != "cuda":
+            raise ValueError(
+                f"train.optim {self.train.optim} needs runtime.device cuda; on a CPU use adamw_torch_fused"
             )
         return self
 

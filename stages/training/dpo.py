@@ -1,20 +1,22 @@
 """A DPO run from settings to saved weights: build the trainer, check it, run it, save the policy."""
 
+import importlib.util
 import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from transformers import PrinterCallback
 from trl import DPOConfig
+from trl.trainer.utils import disable_dropout_in_model
 
 from stages.errors import ModelError, RuntimeCheckError
 from stages.logprobs.reference import ReferenceRow, reference_sums
 from stages.logprobs.scoring import score_batch
 from stages.model.rendered import RenderedPair
-from stages.run.params import RuntimeParams, TrainParams, WatchParams
+from stages.run.params import CudaOptimizer, RuntimeParams, TrainParams, WatchParams
 from stages.training import launch
 from stages.training.pair_trainer import PairCollator, PairTrainer, before_sharding
 from stages.training.watch import Watch
@@ -37,36 +39,29 @@ def build_trainer(
     watch: WatchParams,
     checkpoints: Path,
 ) -> PairTrainer:
-    """A trainer ready to run; checkpoints go to `checkpoints`."""
+    """A trainer ready to run; checkpoints go to `checkpoints`.
+
+    ModelError where a package for `train.optim` is missing, or `train.lora_target_modules` fit no layer.
+    """
+    if train.optim in get_args(CudaOptimizer) and importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(
+            f"train.optim {train.optim} needs the package bitsandbytes, which is not installed; see "
+            "docs/gpu.md, or set train.optim adamw_torch_fused"
+        )
     # Trainer logs by report_to and prints by callback; Watch and log.csv say it instead
     os.environ["ACCELERATE_USE_CPU"] = str(runtime.device == "cpu").lower()
     launch.meet_processes(on_cpu=runtime.device == "cpu", patience_seconds=LONGEST_WAIT_SECONDS)
     config = DPOConfig(
+        **(_settings_of(DPOConfig, train) | {"max_steps": train.max_steps or -1}),
         output_dir=str(checkpoints),
-        loss_type=list(train.loss_type),
-        loss_weights=train.loss_weights,
-        beta=train.beta,
-        label_smoothing=train.label_smoothing,
-        ld_alpha=train.ld_alpha,
-        f_divergence_type=train.f_divergence_type,
+        disable_dropout=False,  # it would disable LoRA's too; the model's own is disabled below
         max_length=None,
-        learning_rate=train.learning_rate,
-        num_train_epochs=train.num_train_epochs,
-        per_device_train_batch_size=train.per_device_train_batch_size,
-        gradient_accumulation_steps=train.gradient_accumulation_steps,
-        warmup_steps=train.warmup_steps,
-        lr_scheduler_type=train.lr_scheduler_type,
-        weight_decay=train.weight_decay,
-        max_grad_norm=train.max_grad_norm,
-        gradient_checkpointing=train.gradient_checkpointing,
-        seed=train.seed,
         bf16=runtime.dtype == "bfloat16",
         fp16=runtime.dtype == "float16",
         use_cpu=runtime.device == "cpu",
         dataloader_pin_memory=runtime.device == "cuda",
         precompute_ref_log_probs=True,
         remove_unused_columns=False,
-        logging_steps=train.logging_steps,
         save_steps=watch.save_steps,
         save_total_limit=2,
         ddp_timeout=LONGEST_WAIT_SECONDS,
@@ -76,6 +71,7 @@ def build_trainer(
         trust_remote_code=False,
     )
     launch.shard_on_cpus()
+    disable_dropout_in_model(model)
     try:
         trainer = PairTrainer(
             model=model,
@@ -106,13 +102,17 @@ def lora_config(train: TrainParams) -> "LoraConfig":
     """PEFT's LoRA settings."""
     from peft import LoraConfig
 
-    targets = train.lora_target_modules
     return LoraConfig(
+        **_settings_of(LoraConfig, train),
         r=train.lora_r,
-        lora_alpha=train.lora_alpha,
-        target_modules=targets if isinstance(targets, str) else list(targets),
+        target_modules=train.lora_target_modules,
         task_type="CAUSAL_LM",
     )
+
+
+def _settings_of(config: Any, train: TrainParams) -> dict[str, Any]:
+    """The keys of `train` that a library's config has under the same name, but for those that are null."""
+    return train.model_dump(include=set(config.__dataclass_fields__), exclude_none=True)
 
 
 def check_step_zero(trainer: PairTrainer, *, tolerance: float) -> None:
