@@ -14,7 +14,7 @@ from stages.data.checking import (
     render_report,
     validate_pairs,
 )
-from stages.data.forms.tables import read_rows
+from stages.data.forms.tables import open_prompts
 from stages.data.great_expectations import confirm_results, derive_frame
 from stages.data.page import describe_validation, summarise
 from stages.data.prompt_rules import check_prompts
@@ -31,8 +31,9 @@ def main() -> None:
     settings = read_settings(params)
     pairs_path, prompts_path = Path(params.data.pairs), Path(params.data.prompts)
 
-    pairs = validate_pairs(pairs_path, params.data.columns, settings)
-    prompts = check_prompts(read_rows(prompts_path), pairs.checked.entries, settings)
+    pairs = validate_pairs(pairs_path, params.data.columns, settings, params.data.sheet)
+    prompts_table = open_prompts(prompts_path)
+    prompts = check_prompts(prompts_table.rows, pairs.checked.entries, settings)
     results = [*pairs.results, *judge(prompts.rows, settings)]
     confirm_results("pairs", derive_frame(pairs.checked), pairs.results, settings)
     confirm_results("prompts", prompts.rows.holds, results[len(pairs.results) :], settings)
@@ -44,6 +45,8 @@ def main() -> None:
     write_jsonl(paths.VIOLATIONS, all_violations(pairs.checked.rows, prompts.rows, settings))
     write_text(paths.DATA_REPORT, render_report(pairs, prompts, results, metrics, settings))
     write_json(paths.VALIDATE_METRICS, {"validate": metrics})
+    for remark in prompts_table.columns.remarks:
+        say(f"validate: {prompts_path}: {remark}")
     say(f"validate: {summarise(metrics)}")
 
 

@@ -36,7 +36,7 @@ def enter_world(folder, monkeypatch, pairs="raw/pairs.jsonl"):
     folder.mkdir()
     monkeypatch.chdir(folder)
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
-    params["data"] = {"pairs": pairs, "prompts": "raw/prompts.jsonl", "columns": {}}
+    params["data"] = {"pairs": pairs, "prompts": "raw/prompts.jsonl", "columns": {}, "sheet": None}
     params["split"] |= {"n_holdout": 6, "n_selection": 4}
     save_params(params)
     write_rows(folder / "raw/pairs.jsonl", [make_raw(number) for number in range(40)])

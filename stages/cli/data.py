@@ -28,7 +28,7 @@ def data() -> None:
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="Pairs as JSONL, CSV or Parquet.", show_default=False)],
+    path: Annotated[Path, typer.Argument(help="Pairs, in any form of docs/data.md.", show_default=False)],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the same findings as one JSON object.")
     ] = False,
@@ -43,6 +43,7 @@ def check(
         list[str] | None,
         typer.Option(help="A column's name in the file and ours, `theirs=ours`; may be given again."),
     ] = None,
+    sheet: Annotated[str | None, typer.Option(help="The sheet of a spreadsheet that has several.")] = None,
 ) -> None:
     """Check PATH against the rules of params.yaml.
 
@@ -54,7 +55,9 @@ def check(
 
     params = load_params()
     settings = read_settings(params)
-    pairs = validate_pairs(path, parse_columns(columns) if columns else params.data.columns, settings)
+    mapping = parse_columns(columns) if columns else params.data.columns
+    sheet = sheet or (params.data.sheet if str(path) == params.data.pairs else None)
+    pairs = validate_pairs(path, mapping, settings, sheet)
     if expectations:
         from stages.data.great_expectations import confirm_results, derive_frame
 

@@ -41,7 +41,7 @@ def doctor(
     if card is not None and card not in machine.CARDS:
         raise ParamsError(f"--card {card}: no such card; there are {', '.join(machine.CARDS)}")
     found = find_shape(params.base_model)
-    pairs = measure_pairs(Path(params.data.pairs), params.data.columns)
+    pairs = measure_pairs(Path(params.data.pairs), params.data.columns, params.data.sheet)
     plan = make_plan(params, pairs.n_pairs)
     lengths = estimate_lengths(pairs.lengths, n_used=plan.n_train)
     hardware = machine.hardware_of(card) if card else machine.look_at_hardware(params.runtime)

@@ -1,12 +1,13 @@
 """A file of pairs checked by every rule: its results, its violations, its page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.data.audits import AuditLimits
-from stages.data.forms.rows import Columns
-from stages.data.forms.tables import open_pairs, read_rows
+from stages.data.forms.columns import Columns
+from stages.data.forms.rows import RawRow
+from stages.data.forms.tables import open_pairs
 from stages.data.page import (
     draw_length_differences,
     draw_names,
@@ -36,6 +37,7 @@ class ValidatedPairs(NamedTuple):
     columns: Columns
     checked: CheckedPairs
     results: list[RuleResult]
+    rows: Iterable[RawRow]
 
     @property
     def is_fit(self) -> bool:
@@ -45,8 +47,7 @@ class ValidatedPairs(NamedTuple):
     @property
     def remarks(self) -> list[str]:
         """What stands out and breaks no rule."""
-        unread = [f"Nobody reads the column {name!r}." for name in self.columns.extra]
-        return [*self.checked.audit.remarks, *unread]
+        return [*self.columns.remarks, *self.checked.audit.remarks]
 
 
 def read_settings(params: Params) -> Settings:
@@ -65,11 +66,13 @@ def read_settings(params: Params) -> Settings:
     )
 
 
-def validate_pairs(path: Path, mapping: Mapping[str, str], settings: Settings) -> ValidatedPairs:
+def validate_pairs(
+    path: Path, mapping: Mapping[str, str], settings: Settings, sheet: str | None
+) -> ValidatedPairs:
     """Check a file of pairs; InputError where it cannot be read."""
-    table = open_pairs(path, mapping)
+    table = open_pairs(path, mapping, sheet)
     checked = check_pairs(table.rows, table.columns, settings)
-    return ValidatedPairs(table.columns, checked, judge(checked.rows, settings))
+    return ValidatedPairs(table.columns, checked, judge(checked.rows, settings), table.rows)
 
 
 def judge(rows: CheckedRows, settings: Settings) -> list[RuleResult]:
@@ -79,7 +82,7 @@ def judge(rows: CheckedRows, settings: Settings) -> list[RuleResult]:
 
 def kept_pairs(path: Path, pairs: ValidatedPairs) -> Iterator[PreferencePair]:
     """Read the file once more and pass on what is kept: a million pairs do not fit in memory twice."""
-    for row, keep in zip(read_rows(path), pairs.checked.rows.kept, strict=True):
+    for row, keep in zip(pairs.rows, pairs.checked.rows.kept, strict=True):
         if keep:
             reading, _ = read_whole(row, pairs.columns)
             if reading.pair is None:
@@ -108,7 +111,7 @@ def render_report(
         results=results,
         examples=pick_examples(pairs.results, pairs.checked.rows, settings.rules),
         prompt_examples=pick_examples(results[len(pairs.results) :], prompts.rows, settings.rules),
-        remarks=pairs.checked.audit.remarks,
+        remarks=pairs.remarks,
         audit=pairs.checked.audit.numbers,
         extra_columns=pairs.columns.extra,
         lengths=draw_length_differences(index, kept),

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from stages.data.audits import Audit, AuditLimits, audit_pairs
 from stages.data.components import LargestComponent, describe_largest, label_components, link_texts
-from stages.data.forms.rows import Columns, Finding, RawRow, Reading, read_pair
+from stages.data.forms.columns import Columns
+from stages.data.forms.rows import Finding, RawRow, Reading, read_pair
 from stages.data.pair_index import PairIndex
 from stages.data.pair_rules import compare_rows
 from stages.data.rules import RULES, About, RuleSetting
@@ -166,10 +167,8 @@ def read_whole(row: RawRow, columns: Columns) -> tuple[Reading, bool]:
     reading = read_pair(row, columns)
     if reading.pair is None:
         return reading, False
-    sides = {"chosen": reading.pair.chosen.lstrip(), "rejected": reading.pair.rejected.lstrip()}
-    if sides == {"chosen": reading.pair.chosen, "rejected": reading.pair.rejected}:
-        return reading, False
-    return reading._replace(pair=reading.pair.model_copy(update=sides)), True
+    pair = reading.pair.without_leading_space()
+    return reading._replace(pair=pair), pair != reading.pair
 
 
 def collect_findings(

@@ -1,7 +1,9 @@
 """The rows of preference data: one pair, one pair after the split, one fresh prompt."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import Field
 
 from stages.errors import InputError
 from stages.files.hashing import hex_digest
@@ -10,11 +12,28 @@ from stages.files.record import Record
 Shown = Literal["left", "right"]
 
 
+class Message(Record):
+    """One turn of a conversation, as chat templates take it."""
+
+    role: str
+    content: str
+
+
+class Conversation(Record):
+    """A pair as messages, in TRL's form: `prompt` ends with the user's turn, both completions follow it."""
+
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+
+
 class PreferencePair(Record):
     """Two completions of one prompt; an editor preferred `chosen`.
 
     `group_id` is the application or document, `chosen_shown` the side on which the preferred
-    text stood where that is known, `synthetic` whether a generator wrote and judged it.
+    text stood where that is known, `synthetic` whether a generator wrote and judged it. `messages` is what
+    the chat template renders where there is more than one turn of user and assistant, such as a system
+    message; the three texts are then what a person reads of it.
     """
 
     pair_id: str
@@ -27,6 +46,29 @@ class PreferencePair(Record):
     reviewed_at: str | None
     chosen_shown: Shown | None
     synthetic: bool
+    messages: Conversation | None = Field(default=None, exclude_if=lambda messages: messages is None)
+
+    def without_leading_space(self) -> Self:
+        """The same pair without line breaks and spaces before its completions."""
+        update: dict[str, Any] = {"chosen": self.chosen.lstrip(), "rejected": self.rejected.lstrip()}
+        if self.messages:
+            firsts = {side: getattr(self.messages, side) for side in update}
+            update["messages"] = self.messages.model_copy(
+                update={
+                    side: (first.model_copy(update={"content": first.content.lstrip()}), *rest)
+                    for side, (first, *rest) in firsts.items()
+                }
+            )
+        return self.model_copy(update=update)
+
+    @property
+    def conversation(self) -> Conversation:
+        """The messages, also of a pair that came as texts."""
+        return self.messages or Conversation(
+            prompt=(Message(role="user", content=self.prompt),),
+            chosen=(Message(role="assistant", content=self.chosen),),
+            rejected=(Message(role="assistant", content=self.rejected),),
+        )
 
 
 class SplitPair(PreferencePair):
@@ -62,5 +104,9 @@ def first_rows(rows: Sequence[Row], n: int | Literal["all"], *, key: str) -> lis
 
 def split_sha256(pairs: Iterable[PreferencePair]) -> str:
     """Hash of the ids and texts of the held-out pairs, whatever their order: which 300 were these?"""
-    rows = sorted((pair.pair_id, pair.prompt, pair.chosen, pair.rejected) for pair in pairs)
+    rows = sorted(
+        (pair.pair_id, pair.prompt, pair.chosen, pair.rejected)
+        + ((pair.messages.model_dump_json(),) if pair.messages else ())
+        for pair in pairs
+    )
     return hex_digest(*(part for row in rows for part in row))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from stages.errors import InputError, ModelError
-from stages.files.pairs import PreferencePair
+from stages.files.pairs import Message, PreferencePair
 from stages.model.checkpoint import reading_checkpoint
 from stages.model.rendered import RenderedPair, n_common
 from stages.run.progress import say
@@ -17,20 +17,20 @@ N_PAIRS_SHOWN = 5
 ANSWERS = ("An answer.", "Some words.")
 
 
-def render_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str) -> list[int]:
-    """Token ids of a conversation that ends where the text of the assistant's answer begins.
+def render_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str | Sequence[Message]) -> list[int]:
+    """Token ids of a conversation up to the text of the assistant's answer; a text is the user's turn.
 
     Some templates put more before an answer than a generation prompt has, such as an empty block of
     thoughts (Qwen3) or the name of a channel (gpt-oss). Training would see it and generation would not,
     so it belongs to the prompt.
     """
-    messages = [{"role": "user", "content": prompt}]
+    messages = (Message(role="user", content=prompt),) if isinstance(prompt, str) else prompt
     opening = _tokenize(tokenizer, messages, add_generation_prompt=True)
     if not opening:
         raise ModelError("the chat template renders a prompt to nothing; use the checkpoint's own template")
     first, second = (
         _tokenize(
-            tokenizer, [*messages, {"role": "assistant", "content": answer}], add_generation_prompt=False
+            tokenizer, (*messages, Message(role="assistant", content=answer)), add_generation_prompt=False
         )
         for answer in ANSWERS
     )
@@ -56,17 +56,14 @@ def render_pair(tokenizer: "PreTrainedTokenizerBase", pair: PreferencePair) -> R
     TRL would drop the differing end of the prompt and go on; the model would then be trained on a
     context it never sees when it writes.
     """
+    conversation = pair.conversation
     try:
-        prompt_ids = render_prompt(tokenizer, pair.prompt)
+        prompt_ids = render_prompt(tokenizer, conversation.prompt)
     except ModelError as error:
         raise ModelError(f"pair {pair.pair_id}: {error}") from error
     completions = []
-    for completion in (pair.chosen, pair.rejected):
-        conversation = [
-            {"role": "user", "content": pair.prompt},
-            {"role": "assistant", "content": completion},
-        ]
-        ids = _tokenize(tokenizer, conversation, add_generation_prompt=False)
+    for completion in (conversation.chosen, conversation.rejected):
+        ids = _tokenize(tokenizer, (*conversation.prompt, *completion), add_generation_prompt=False)
         if ids[: len(prompt_ids)] != prompt_ids or len(ids) == len(prompt_ids):
             raise ModelError(
                 f"pair {pair.pair_id}: the chat template renders the prompt alone differently from the "
@@ -107,11 +104,13 @@ def render_pairs(
 
 
 def _tokenize(
-    tokenizer: "PreTrainedTokenizerBase", conversation: list[dict[str, str]], *, add_generation_prompt: bool
+    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], *, add_generation_prompt: bool
 ) -> list[int]:
     with reading_checkpoint("the chat template cannot be rendered"):  # the sandbox raises here, too
         text = tokenizer.apply_chat_template(
-            conversation, tokenize=False, add_generation_prompt=add_generation_prompt
+            [dict(message) for message in messages],
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
         )
     with reading_checkpoint("the tokenizer cannot be used"):
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -77,6 +77,7 @@ class DataParams(Section):
     pairs: DataPath
     prompts: DataPath
     columns: dict[str, str]
+    sheet: str | None
 
 
 class BaseModelParams(Section):

@@ -49,9 +49,9 @@ class PairFile(NamedTuple):
     lengths: list[PairCharacters]
 
 
-def measure_pairs(path: Path, mapping: Mapping[str, str]) -> PairFile:
+def measure_pairs(path: Path, mapping: Mapping[str, str], sheet: str | None) -> PairFile:
     """Count the rows and measure the first readable ones; InputError where none can be read."""
-    table = open_pairs(path, mapping)
+    table = open_pairs(path, mapping, sheet)
     lengths: list[PairCharacters] = []
     n_rows = 0
     for row in table.rows:

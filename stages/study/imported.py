@@ -1,22 +1,26 @@
 """Judgements made elsewhere, as a table of sides shown and choices, turned into win-rate rows.
 
 One row per editor and prompt: `prompt_id, editor, left, choice`, with `left` the model shown on the
-left (policy or base) and `choice` the side chosen (left, right or tie). Optional: `policy_chars`,
-`base_chars`. Nothing of this was sealed or counterbalanced by us, and the result says so.
+left (policy or base) and `choice` the side chosen or a tie, in any of `read_choice`'s words.
+Optional: `policy_chars`, `base_chars`. Nothing of this was sealed or counterbalanced by us, and the
+result says so.
 """
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
+from stages.data.forms.choices import WANTED, Choice, read_choice
+from stages.data.forms.columns import JUDGEMENTS, SIDES, Form
+from stages.data.forms.rows import as_name, excerpt, is_blank
+from stages.data.forms.tables import open_table
 from stages.errors import InputError
 from stages.files.io import read_text
 from stages.files.json_text import parse_json
 from stages.files.record import Record, first_problem
+from stages.run.progress import say
 from stages.study.design import Slot
 from stages.study.prereg import Z_ONE_LOOK
 from stages.study.unblind import Judgement, Unblinded, by_prompt, outcome_of
@@ -25,18 +29,21 @@ from stages.study.winrate_secondary import secondary_metrics
 
 N_ERRORS_SHOWN = 5
 IMPORTED = "imported"  # seeds the bootstrap, so that neither file nor order of its rows moves it
-HEADER = "prompt_id,editor,left,choice"
-FIELDS = ("prompt_id", "left", "policy_chars", "base_chars")  # of a task's data
+NOT_CROSSED = (
+    "every editor must have judged every prompt once; have the missing ones judged, or leave out "
+    "the prompts or the editor that lack them"
+)
+FIELDS = SIDES.fields  # of a task's data
 TASK = {"data": dict, "annotations": list}
 
-Sides = Mapping[str, Mapping[str, str]]  # prompt id -> what the task itself does not say
+Sides = Mapping[str, Mapping[str, Any]]  # prompt id -> what the task itself does not say
 
 
 class Judged(NamedTuple):
-    """One judgement as read: its place, its cells as a line of the CSV has them, or what is wrong."""
+    """One judgement as read: its place, its cells as a line of a table has them, or what is wrong."""
 
     place: str
-    cells: dict[str, str]
+    cells: Mapping[str, Any]
     problem: str = ""
 
 
@@ -51,70 +58,109 @@ class ImportedRow(Record):
     base_chars: int | None = None
 
 
+CHOICES: dict[Choice | None, Literal["left", "tie", "right"] | None] = {
+    "first": "left",
+    "second": "right",
+    "tie": "tie",
+    None: None,
+}
+
+
 def measure_imported(path: Path, sides: Path | None) -> dict[str, Any]:
     """Win rate, interval and secondary analyses; InputError names places that do not fit.
 
-    `path` is a CSV table, or Label Studio's JSON export, for which `sides` may say what the tasks do not.
+    `path` is a table, or Label Studio's JSON export, for which `sides` may say what the tasks do not.
     """
+    rows = read_rows(path, sides)
+    n_without = count_without_lengths(rows)
+    if 0 < n_without < len(rows):
+        say(
+            f"{path}: {n_without} of {len(rows)} judgements lack policy_chars or base_chars: what needs "
+            "lengths is left out"
+        )
     try:
-        return {**estimate_imported(read_rows(path, sides)), "sealed": False}
+        return {**estimate_imported(rows), "sealed": False}
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
 
 
 def read_rows(path: Path, sides: Path | None) -> list[ImportedRow]:
-    """Every judgement of the file; empty cells are left out."""
+    """Every judgement of the file."""
     rows, problems = [], []
     for judged in read_judged(path, sides):
-        if judged.problem:
-            problems.append(f"{judged.place}: {judged.problem}")
-            continue
         try:
-            rows.append(ImportedRow.model_validate(judged.cells))
-        except ValidationError as error:
-            problems.append(f"{judged.place}: {first_problem(error)}")
-    if problems or not rows:
-        if not problems:
-            raise InputError(f"{path}: holds no judgement; the header of a table is {HEADER}, check the file")
+            if judged.problem:
+                raise ValueError(judged.problem)
+            rows.append(read_judgement(judged.cells))
+        except ValueError as error:
+            problems.append(f"{judged.place}: {error}")
+    if not rows and not problems:
+        raise InputError(f"{path}: holds no judgement; {JUDGEMENTS.wanted} are wanted of each")
+    if problems:
         shown = "\n  ".join(problems[:N_ERRORS_SHOWN])
         raise InputError(f"{path}: {len(problems)} judgements do not fit; correct them\n  {shown}")
     return rows
 
 
+def read_judgement(cells: Mapping[str, Any]) -> ImportedRow:
+    """A judgement from the cells of a table; ValueError names the field, what came and what was expected."""
+    cells = {name: cell for name, cell in cells.items() if not is_blank(cell)}
+    if missing := [name for name in JUDGEMENTS.ways[0] if name not in cells]:
+        raise ValueError(f"{', '.join(missing)} is empty")
+    choice, left = CHOICES[read_choice(cells["choice"])], str(cells["left"]).strip().lower()
+    if choice is None:
+        raise ValueError(f"choice is {excerpt(cells['choice'])}; {WANTED} was expected")
+    if left not in ("policy", "base"):
+        raise ValueError(f"left is {excerpt(cells['left'])}; policy or base was expected")
+    names = {name: as_name(cells[name]) for name in ("prompt_id", "editor")}
+    try:
+        return ImportedRow.model_validate(cells | names | {"left": left, "choice": choice})
+    except ValidationError as error:
+        raise ValueError(first_problem(error)) from error
+
+
 def read_judged(path: Path, sides: Path | None) -> Iterator[Judged]:
     """The judgements as they stand in the file, told by the ending of its name."""
     if path.suffix.lower() == ".json":
-        try:
-            yield from read_export(parse_json(read_text(path)), read_sides(sides) if sides else {})
-        except ValueError as error:
-            raise InputError(
-                f"{path}: is no export in Label Studio's format JSON ({error}); export it again"
-            ) from error
+        yield from _read_label_studio(path, read_sides(sides) if sides else {})
     elif sides is not None:
         raise InputError(f"{path}: --sides goes with Label Studio's JSON export; a table has a column `left`")
     else:
-        yield from read_table(path)
+        yield from _read_cells(path, JUDGEMENTS)
 
 
-def read_sides(path: Path) -> dict[str, Mapping[str, str]]:
+def read_sides(path: Path) -> dict[str, Mapping[str, Any]]:
     """prompt id -> its line; InputError where a prompt has two."""
-    sides: dict[str, Mapping[str, str]] = {}
-    for judged in read_table(path):
-        prompt_id = judged.cells.get("prompt_id", "")
+    sides: dict[str, Mapping[str, Any]] = {}
+    for judged in _read_cells(path, SIDES):
+        prompt_id = as_name(judged.cells.get("prompt_id")) or ""
         if prompt_id in sides:
             raise InputError(f"{path}: {judged.place}: prompt {prompt_id!r} has a line already; keep one")
         sides[prompt_id] = judged.cells
     return sides
 
 
-def read_table(path: Path) -> Iterator[Judged]:
-    """Every line of a CSV file, empty cells left out."""
-    reader = csv.DictReader(StringIO(read_text(path).removeprefix("\ufeff"), newline=""))
+def _read_cells(path: Path, form: Form) -> Iterator[Judged]:
+    """Every row of a table, read as pairs and prompts are; what its reader should know is said."""
+    table = open_table(path, form, {})
+    for remark in table.columns.remarks:
+        say(f"{path}: {remark}")
+    for row in table.rows:
+        yield Judged(f"line {row.line}", row.fields or {}, row.problem)
+
+
+def _read_label_studio(path: Path, sides: Sides) -> Iterator[Judged]:
     try:
-        for line in reader:
-            yield Judged(f"line {reader.line_num}", {str(name): cell for name, cell in line.items() if cell})
-    except csv.Error as error:
-        raise InputError(f"{path}: line {reader.line_num}: is no CSV ({error})") from error
+        yield from read_export(parse_json(read_text(path).removeprefix("\ufeff")), sides)
+    except ValueError as error:
+        raise InputError(
+            f"{path}: is no export in Label Studio's format JSON ({error}); export it again"
+        ) from error
+
+
+def count_without_lengths(rows: Sequence[ImportedRow]) -> int:
+    """Judgements that do not say how long both texts are."""
+    return sum(not row.policy_chars or not row.base_chars for row in rows)
 
 
 def estimate_imported(rows: Sequence[ImportedRow]) -> dict[str, Any]:
@@ -123,7 +169,7 @@ def estimate_imported(rows: Sequence[ImportedRow]) -> dict[str, Any]:
     prompts = sorted({row.prompt_id for row in rows})
     problems = _not_fully_crossed(rows, editors, prompts)
     if problems:
-        raise ValueError("\n  ".join(["every editor must have judged every prompt once", *problems[:5]]))
+        raise ValueError("\n  ".join([NOT_CROSSED, *problems[:5]]))
     judgements = [_judgement(row) for row in rows]
     unblinded = Unblinded(judgements, [], {}, 0)
     outcomes = by_prompt(judgements, editors)
@@ -154,12 +200,11 @@ def _not_fully_crossed(
 
 
 def _relative_lengths(rows: Sequence[ImportedRow]) -> Mapping[str, float]:
-    """prompt id -> (policy - base) characters over their mean; 0 where lengths are not given."""
-    lengths = {}
-    for row in rows:
-        policy, base = row.policy_chars or 0, row.base_chars or 0
-        lengths[row.prompt_id] = 2 * (policy - base) / (policy + base) if policy + base else 0.0
-    return lengths
+    """prompt id -> (policy - base) characters over their mean; nothing unless every row gives its lengths."""
+    if count_without_lengths(rows):
+        return {}
+    lengths = ((row.prompt_id, row.policy_chars or 0, row.base_chars or 0) for row in rows)
+    return {prompt_id: 2 * (policy - base) / (policy + base) for prompt_id, policy, base in lengths}
 
 
 def read_export(export: object, sides: Sides) -> Iterator[Judged]:
@@ -182,34 +227,35 @@ def read_export(export: object, sides: Sides) -> Iterator[Judged]:
             yield from _read_annotation(f"{place}, annotation {count}", annotation, known)
 
 
-def _task_cells(data: Mapping[str, Any], sides: Sides) -> dict[str, str]:
+def _task_cells(data: Mapping[str, Any], sides: Sides) -> dict[str, Any]:
     cells = {name: str(data[name]) for name in FIELDS if data.get(name) is not None}
     return {**sides.get(cells.get("prompt_id", ""), {}), **cells}
 
 
-def _read_annotation(place: str, annotation: object, known: Mapping[str, str]) -> Iterator[Judged]:
+def _read_annotation(place: str, annotation: object, known: Mapping[str, Any]) -> Iterator[Judged]:
     if not isinstance(annotation, dict) or not isinstance(annotation.get("result"), list):
         yield Judged(place, {}, "has no result")
         return
     if annotation.get("was_cancelled"):
         return
-    chosen = sorted({choice for part in annotation["result"] for choice in _choices(part)})
+    said = sorted({word for part in annotation["result"] for word in _choices(part)})
+    chosen = sorted({choice for word in said if (choice := CHOICES[read_choice(word)])})
     if len(chosen) != 1:
-        said = " and ".join(chosen) or "nothing"
-        yield Judged(place, {}, f"chooses {said}; left, right or tie was expected")
+        came = " and ".join(map(excerpt, said)) or "nothing"
+        yield Judged(place, {}, f"chooses {came}; one of {WANTED} was expected")
         return
     yield Judged(place, {**known, "editor": _editor(annotation.get("completed_by")), "choice": chosen[0]})
 
 
 def _choices(part: object) -> Iterator[str]:
-    """The side that a `Pairwise` control selected, or a tie from a `Choices` control."""
+    """What a `Pairwise` or a `Choices` control selected."""
     value = part.get("value") if isinstance(part, dict) else None
     if not isinstance(value, dict) or not isinstance(part, dict):
         return
     if part.get("type") == "pairwise":
-        yield str(value.get("selected", "")).lower()
+        yield str(value.get("selected", ""))
     elif part.get("type") == "choices" and isinstance(value.get("choices"), list):
-        yield from ("tie" for choice in value["choices"] if str(choice).strip().lower() == "tie")
+        yield from map(str, value["choices"])
 
 
 def _editor(completed_by: object) -> str:

@@ -51,7 +51,7 @@ def secondary_metrics(
         "anchors": anchors(unblinded),
         "agreement": agreement([outcomes[item_id] for item_id in shown]),
         "length_controlled": length_controlled(
-            list(means.values()), [relative_lengths[item_id] for item_id in means], z=z
+            list(means.values()), [relative_lengths[i] for i in means if i in relative_lengths], z=z
         ),
     }
     return {name: numbers for name, numbers in found.items() if numbers}

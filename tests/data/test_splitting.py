@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from stages.data.components import index_texts, label_components, link_texts, name_components
 from stages.data.earlier_split import EarlierRow, LastSplit, match_earlier, refuse_redraw
-from stages.data.forms.rows import RawRow, resolve_columns
+from stages.data.forms.columns import PAIRS, match_columns
+from stages.data.forms.rows import RawRow
 from stages.data.overlaps import count_overlaps
 from stages.data.prompt_rules import check_prompts
 from stages.data.shared_runs import RunLengths
@@ -335,7 +336,7 @@ def rows_with_repeats(draw):
 
 def holdout_texts(rows):
     """Check the rows, keep what is kept, split it: the texts that are held out, in their order."""
-    columns = resolve_columns(list(dict.fromkeys(name for row in rows for name in row)), {})
+    columns = match_columns(list(dict.fromkeys(name for row in rows for name in row)), PAIRS, {})
     raw = [RawRow(line, row) for line, row in enumerate(rows, start=1)]
     kept = check_pairs(raw, columns, make_settings()).rows.kept
     pairs = [read_whole(row, columns)[0].pair for row, keep in zip(raw, kept, strict=True) if keep]

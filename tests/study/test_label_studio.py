@@ -65,7 +65,7 @@ def test_a_tie_is_the_choice_of_a_control_beside_the_pair() -> None:
     ("parts", "said"),
     [
         ([make_part("textarea", text=["?"])], "chooses nothing"),
-        ([make_part(selected="left"), make_part("choices", choices=["tie"])], "chooses left and tie"),
+        ([make_part(selected="left"), make_part("choices", choices=["tie"])], "chooses 'left' and 'tie'"),
         ([{"type": "pairwise", "value": None}, "odd"], "chooses nothing"),
     ],
 )

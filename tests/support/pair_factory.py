@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.data.audits import AuditLimits
-from stages.data.forms.rows import RawRow, resolve_columns
+from stages.data.forms.columns import PAIRS, match_columns
+from stages.data.forms.rows import RawRow
+from stages.data.forms.tables import Rows
 from stages.data.rules import RULES, RuleSetting
 from stages.data.shared_runs import RunLengths
 from stages.data.validation import CheckedPairs, Settings, Violation, check_pairs, list_violations
@@ -89,8 +91,8 @@ def make_settings(**changes: Any) -> Settings:
 def check_raw(raws: Iterable[dict[str, Any]], **changes: Any) -> CheckedPairs:
     """Check raw rows as if they stood in a file, line by line."""
     rows = [RawRow(line, fields) for line, fields in enumerate(raws, start=1)]
-    columns = resolve_columns(list(dict.fromkeys(name for row in rows for name in row.fields or {})), {})
-    return check_pairs(rows, columns, make_settings(**changes))
+    columns = match_columns(dict.fromkeys(name for row in rows for name in row.fields or {}), PAIRS, {})
+    return check_pairs(Rows(rows, PAIRS, columns), columns, make_settings(**changes))
 
 
 def violations_of(checked: CheckedPairs, rule: str) -> list[Violation]:

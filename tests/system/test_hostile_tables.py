@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.data.forms.tables import read_rows
+from stages.data.forms.sources import Source
 from stages.errors import BluePencilError, InputError
 from stages.files.io import read_parquet, write_parquet
 from stages.logprobs.reference import ReferenceRow
@@ -25,7 +25,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("table", BOMBS.values(), ids=BOMBS.keys())
-@pytest.mark.parametrize("read", [lambda path: list(read_rows(path)), read_parquet], ids=["rows", "table"])
+@pytest.mark.parametrize("read", [lambda path: list(Source(path)), read_parquet], ids=["rows", "table"])
 def test_a_small_file_that_grows_hugely_is_refused(
     tmp_path: Path, table: pa.Table, read: Callable[[Path], object]
 ) -> None:
@@ -40,7 +40,7 @@ def test_a_row_longer_than_a_line_may_be_is_refused(tmp_path: Path) -> None:
     noise = random.Random(0).randbytes(9 * 2**20).hex()  # 18 MiB that hardly compress
     pq.write_table(pa.table({"chosen": [noise]}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="longer than 16 MiB"):
-        list(read_rows(tmp_path / "a.parquet"))
+        list(Source(tmp_path / "a.parquet"))
 
 
 def test_rows_that_share_one_long_text_are_unpacked_a_few_at_a_time(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_rows_that_share_one_long_text_are_unpacked_a_few_at_a_time(tmp_path: Pa
     pq.write_table(pa.table({"chosen": [noise] * 400}), tmp_path / "a.parquet")  # 800 MiB unpacked
     before = pa.total_allocated_bytes()
     largest = 0
-    for row in read_rows(tmp_path / "a.parquet"):
+    for row in Source(tmp_path / "a.parquet"):
         assert row.fields == {"chosen": noise}
         largest = max(largest, pa.total_allocated_bytes() - before)
     assert largest < 200 * 2**20

@@ -113,12 +113,12 @@ def import_judgements(
     judgements: Annotated[
         Path,
         typer.Argument(
-            help="CSV: prompt_id, editor, left, choice[, policy_chars, base_chars]; or Label Studio's JSON."
+            help="Table: prompt_id, editor, left, choice[, policy_chars, base_chars]; or Label Studio's JSON."
         ),
     ],
     sides: Annotated[
         Path | None,
-        typer.Option(help="CSV: prompt_id, left; for a JSON export whose tasks do not say the side."),
+        typer.Option(help="A table: prompt_id, left; for a JSON export whose tasks do not say the side."),
     ] = None,
 ) -> None:
     """Compute the win rate of judgements made with another tool; it is printed and passes no gate."""

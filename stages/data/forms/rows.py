@@ -1,67 +1,24 @@
-"""From a row as it came to a pair: names, forms and types."""
+"""From a row under our names to a pair or a prompt: forms, types, and one finding a rule."""
 
 import math
-from collections.abc import Collection, Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Literal, NamedTuple
 
+from stages.data.forms.choices import WANTED, read_choice
+from stages.data.forms.columns import EDITORS_FORM, Columns
+from stages.data.forms.conversations import as_text, is_conversation, is_plain, read_conversation
 from stages.files.pairs import PreferencePair, Prompt, Shown
 
-PAIR_FORM = ("chosen", "rejected")
-
-
-EDITORS_FORM = ("paragraph_a", "paragraph_b", "preferred")
-
-
-OPTIONAL = ("editor", "group_id", "section", "reviewed_at", "chosen_shown", "synthetic")
-
-
-ALSO_CALLED = {"id": "pair_id", "timestamp": "reviewed_at"}
-
-
-class Columns(NamedTuple):
-    """Our name -> the name in the file, and the names that nobody reads."""
-
-    names: dict[str, str]
-    extra: tuple[str, ...]
-
-    @property
-    def is_editors_form(self) -> bool:
-        """Are the texts called paragraph_a and paragraph_b, with the preferred one named?"""
-        return "paragraph_a" in self.names
-
-
-def resolve_columns(present: Collection[str], mapping: Mapping[str, str]) -> Columns:
-    """Which column is what. `mapping` is theirs -> ours; ValueError names what is missing."""
-    known = {"pair_id", "prompt", *PAIR_FORM, *EDITORS_FORM, *OPTIONAL}
-    problems = [f"{theirs!r} is mapped but not in the file" for theirs in mapping if theirs not in present]
-    problems += [f"{ours!r} is no field of ours" for ours in mapping.values() if ours not in known]
-    problems += [f"{ours!r} is mapped to and in the file" for ours in mapping.values() if ours in present]
-    if len(set(mapping.values())) < len(mapping):
-        problems.append("two columns are mapped to the same field")
-    names = {name: name for name in present if name in known}
-    names |= {ours: theirs for theirs, ours in mapping.items()}
-    for theirs, ours in ALSO_CALLED.items():
-        if theirs in present and theirs not in mapping:
-            names.setdefault(ours, theirs)
-    form = PAIR_FORM if all(name in names for name in PAIR_FORM) else EDITORS_FORM
-    if not any(name in names for name in EDITORS_FORM):
-        form = PAIR_FORM
-    unused = set(PAIR_FORM + EDITORS_FORM) - set(form)
-    names = {ours: theirs for ours, theirs in names.items() if ours not in unused}
-    missing = [name for name in ("pair_id", "prompt", *form) if name not in names]
-    if missing:
-        problems.append(f"no column {', '.join(missing)}")
-    if problems:
-        raise ValueError("; ".join(problems))
-    extra = sorted(set(present) - set(names.values()))
-    return Columns(names, tuple(name.encode("utf-8", "replace").decode() for name in extra))
-
-
 TEXTS = ("prompt", "chosen", "rejected")
-
-
+NAMES = ("pair_id", "editor", "group_id", "section", "reviewed_at")
 EXCERPT = 60
+MAX_EXACT = 2**53  # from here on a float has lost digits
+# The transcripts of Anthropic's hh-rlhf and its like: the prompt stands inside each completion.
+TRANSCRIPT = re.compile(r"\s*(Human|User|H) ?:.*\n[ \t]*(Assistant|AI|Bot|A) ?:", re.DOTALL)
+LISTS_AS_TEXT = re.compile(r"""\s*\[\s*\{\s*["'](role|content)["']""")
 
 
 class RawRow(NamedTuple):
@@ -89,18 +46,27 @@ class Reading(NamedTuple):
 
 
 def read_pair(row: RawRow, columns: Columns) -> Reading:
-    """Understand one row; every rule it breaks is found at once."""
+    """Understand one row; every rule it breaks is found at once, and once."""
     if row.fields is None:
         return Reading(row.line, None, None, (Finding("rows_are_readable", row.problem),))
-    fields = {ours: row.fields.get(theirs) for ours, theirs in columns.names.items()}
-    pair_id = _as_name(fields.get("pair_id"))
+    fields = dict(row.fields)
+    pair_id = as_name(fields.get("pair_id"))
     findings: list[Finding] = []
     if columns.is_editors_form:
-        findings += _undecided(fields)
+        findings += _unclear_choice(fields, columns)
         fields = _to_pair_form(fields)
-    findings += _unfilled(fields) + _wrong_types(fields) + _unreadable(fields)
+    if is_conversation(fields):
+        try:
+            fields |= _to_texts(fields)
+        except ValueError as error:
+            findings.append(Finding("fields_have_their_type", str(error)))
+            fields |= dict.fromkeys(TEXTS, "messages")  # nothing more is said of them
+    empty = [name for name in ("pair_id", *TEXTS) if is_blank(fields.get(name))]
+    if empty:
+        findings.append(Finding("required_fields_are_filled", f"{', '.join(empty)} is empty"))
+    findings += [Finding("fields_have_their_type", found) for found in _wrong_types(fields)]
     if findings:
-        return Reading(row.line, _printable(pair_id), None, tuple(findings))
+        return Reading(row.line, pair_id, None, tuple(_one_per_rule(findings)))
     return Reading(row.line, pair_id, _make_pair(fields), ())
 
 
@@ -108,11 +74,14 @@ def read_prompt(row: RawRow) -> tuple[Prompt | None, str]:
     """A prompt, or what is wrong with its row."""
     if row.fields is None:
         return None, row.problem
-    prompt_id, prompt = _as_name(row.fields.get("prompt_id")), row.fields.get("prompt")
+    prompt_id, prompt = as_name(row.fields.get("prompt_id")), row.fields.get("prompt")
+    if isinstance(prompt, list):
+        turns = [turn.get("role") if isinstance(turn, dict) else None for turn in prompt]
+        if turns != ["user"]:
+            return None, f"prompt has the turns {excerpt(turns)}; editors are shown one turn of a user"
+        prompt = prompt[0].get("content")
     if prompt_id is None or not isinstance(prompt, str) or not prompt.strip():
         return None, f"prompt_id {excerpt(row.fields.get('prompt_id'))}, prompt {excerpt(prompt)}"
-    if _unreadable({"prompt": prompt, "prompt_id": prompt_id}):
-        return None, "half a surrogate pair"
     synthetic = _as_flag(row.fields.get("synthetic"))
     if synthetic is None:
         return None, f"synthetic is {excerpt(row.fields.get('synthetic'))}, true or false was expected"
@@ -126,95 +95,102 @@ def excerpt(value: object) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def is_blank(value: object) -> bool:
+    """Nothing, white space, or the NaN that tables of numbers have where a cell is empty."""
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def as_name(value: object) -> str | None:
+    """Ids and names may be whole numbers or dates; anything else than one value is none."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT:
+        value = int(value)  # pandas makes floats of a column of numbers with an empty cell
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value).strip() or None
+
+
+def _one_per_rule(findings: list[Finding]) -> Iterator[Finding]:
+    found = defaultdict[str, list[str]](list)
+    for finding in findings:
+        found[finding.rule].append(finding.found)
+    yield from (Finding(rule, "; ".join(texts)) for rule, texts in found.items())
+
+
+def _to_texts(fields: Mapping[str, Any]) -> dict[str, Any]:
+    messages = read_conversation(fields)
+    texts = {name: as_text(getattr(messages, name)) for name in TEXTS}
+    return {**texts, "messages": None if is_plain(messages) else messages}
+
+
 def _make_pair(fields: Mapping[str, Any]) -> PreferencePair:
     return PreferencePair(
-        pair_id=_as_name(fields["pair_id"]) or "",
+        pair_id=as_name(fields["pair_id"]) or "",
         prompt=fields["prompt"],
         chosen=fields["chosen"],
         rejected=fields["rejected"],
-        editor=_as_name(fields.get("editor")),
-        group_id=_as_name(fields.get("group_id")),
-        section=_as_name(fields.get("section")),
-        reviewed_at=_as_name(fields.get("reviewed_at")),
+        editor=as_name(fields.get("editor")),
+        group_id=as_name(fields.get("group_id")),
+        section=as_name(fields.get("section")),
+        reviewed_at=as_name(fields.get("reviewed_at")),
         chosen_shown=_as_side(fields.get("chosen_shown")),
         synthetic=_as_flag(fields.get("synthetic")) or False,
+        messages=fields.get("messages"),
     )
 
 
 def _to_pair_form(fields: Mapping[str, Any]) -> dict[str, Any]:
     rest = {name: value for name, value in fields.items() if name not in EDITORS_FORM}
     first, second = fields.get("paragraph_a"), fields.get("paragraph_b")
-    if _choice(fields) == "b":
+    if read_choice(fields.get("preferred")) == "second":
         return rest | {"chosen": second, "rejected": first, "chosen_shown": "right"}
     return rest | {"chosen": first, "rejected": second, "chosen_shown": "left"}
 
 
-def _choice(fields: Mapping[str, Any]) -> str:
-    preferred = fields.get("preferred")
-    return preferred.strip().lower() if isinstance(preferred, str) else ""
-
-
-def _undecided(fields: Mapping[str, Any]) -> list[Finding]:
-    if _choice(fields) in ("a", "b"):
-        return []
-    return [
-        Finding("preference_is_decided", f"preferred is {excerpt(fields.get('preferred'))}, neither a nor b")
-    ]
-
-
-def _unfilled(fields: Mapping[str, Any]) -> list[Finding]:
-    empty = [name for name in ("pair_id", *TEXTS) if _is_blank(fields.get(name))]
-    return [Finding("required_fields_are_filled", f"{', '.join(empty)} is empty")] if empty else []
-
-
-def _wrong_types(fields: Mapping[str, Any]) -> list[Finding]:
-    def wrong(name: str, expected: str) -> Finding:
-        value = fields.get(name)
-        return Finding(
-            "fields_have_their_type",
-            f"{name} is {type(value).__name__} {excerpt(value)}, {expected} was expected",
-        )
-
-    found = [wrong(name, "a text") for name in TEXTS if not isinstance(fields.get(name), str | None)]
-    names = ("pair_id", "editor", "group_id", "section", "reviewed_at")
-    found += [
-        wrong(name, "one value")
-        for name in names
-        if not _is_blank(fields.get(name)) and _as_name(fields[name]) is None
-    ]
-    if not _is_blank(fields.get("chosen_shown")) and _as_side(fields["chosen_shown"]) is None:
-        found.append(wrong("chosen_shown", "left or right"))
-    if _as_flag(fields.get("synthetic")) is None:
-        found.append(wrong("synthetic", "true or false"))
-    return found
-
-
-def _unreadable(fields: Mapping[str, Any]) -> list[Finding]:
-    """Half of a surrogate pair (an escaped emoji cut in two) cannot be written as UTF-8."""
-    broken = [name for name, value in fields.items() if isinstance(value, str) and _printable(value) != value]
+def _unclear_choice(fields: Mapping[str, Any], columns: Columns) -> list[Finding]:
+    """A tie is said in words; a word that is none of ours, or nothing, is no tie."""
+    value = fields.get("preferred")
+    if is_blank(value):
+        return [Finding("required_fields_are_filled", "preferred is empty")]
+    if odd := columns.odd_choices.get(str(value).strip()):
+        return [
+            Finding("fields_have_their_type", f"preferred is {excerpt(value)} ({odd}); {WANTED} was expected")
+        ]
+    choice = read_choice(value)
+    if choice is None:
+        return [Finding("fields_have_their_type", f"preferred is {excerpt(value)}; {WANTED} was expected")]
     return (
-        [Finding("rows_are_readable", f"{', '.join(broken)} holds half a surrogate pair")] if broken else []
+        [Finding("preference_is_decided", f"preferred is {excerpt(value)}, a tie")] if choice == "tie" else []
     )
 
 
-def _printable(text: str | None) -> str | None:
-    return None if text is None else text.encode("utf-8", "replace").decode()
+def _wrong_types(fields: Mapping[str, Any]) -> Iterator[str]:
+    def wrong(name: str, expected: str) -> str:
+        value = fields.get(name)
+        return f"{name} is {type(value).__name__} {excerpt(value)}, {expected} was expected"
 
-
-def _is_blank(value: object) -> bool:
-    """Nothing, white space, or the NaN that tables of numbers have where a cell is empty."""
-    if isinstance(value, float):
-        return math.isnan(value)
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _as_name(value: object) -> str | None:
-    """Ids and names may be numbers or dates; anything else than one value is none."""
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    return str(value).strip() or None
+    yield from (wrong(name, "a text") for name in TEXTS if not isinstance(fields.get(name), str | None))
+    for name in NAMES:
+        value = fields.get(name)
+        if isinstance(value, float) and abs(value) >= MAX_EXACT:
+            yield wrong(name, "a text, as a number that long has lost digits,")
+        elif not is_blank(value) and as_name(value) is None:
+            yield wrong(name, "one text or whole number")
+    if not is_blank(fields.get("chosen_shown")) and _as_side(fields["chosen_shown"]) is None:
+        yield wrong("chosen_shown", "left or right")
+    if _as_flag(fields.get("synthetic")) is None:
+        yield wrong("synthetic", "true or false")
+    sides = [fields.get(name) for name in ("chosen", "rejected")]
+    if all(isinstance(side, str) and TRANSCRIPT.match(side) for side in sides):
+        yield (
+            "chosen and rejected are transcripts that hold the prompt (Human: …, Assistant: …); write as "
+            "lists of messages with role and content, or prompt and answers in columns of their own"
+        )
+    if any(isinstance(side, str) and LISTS_AS_TEXT.match(side) for side in sides):
+        yield "chosen and rejected are lists of messages written as text; save the file as JSONL or Parquet"
 
 
 def _as_side(value: object) -> Shown | None:
@@ -225,7 +201,7 @@ def _as_side(value: object) -> Shown | None:
 def _as_flag(value: object) -> bool | None:
     if isinstance(value, bool):
         return value
-    if _is_blank(value):
+    if is_blank(value):
         return False
     return {"none": False, "false": False, "0": False, "true": True, "1": True}.get(
         str(value).strip().lower()

@@ -1,145 +1,166 @@
-"""Rows of JSONL, CSV and Parquet files, one at a time, with their line numbers.
+"""A file of pairs, prompts or judgements, opened: which column is what, and rows under our names."""
 
-A row that cannot be read comes as such; a file that cannot be read is an InputError.
-"""
-
-import itertools
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from stages.data.forms.rows import Columns, RawRow, resolve_columns
-from stages.data.forms.text_rows import MAX_LINE_BYTES, read_csv_rows, read_jsonl_rows
+from stages.data.forms.choices import read_choice
+from stages.data.forms.columns import PAIRS, PROMPTS, Columns, Form, field_of, match_columns, suggest
+from stages.data.forms.rows import EXCERPT, NAMES, RawRow, as_name, excerpt, is_blank
+from stages.data.forms.sources import Source
 from stages.errors import InputError
-from stages.files.io import refuse_parquet_bomb
+from stages.files.hashing import hex_digest
 
-N_ROWS_FOR_COLUMNS = 100  # JSONL rows whose keys together are the columns
-N_ROWS_PER_BATCH = 500
-MAX_BATCH_BYTES = 64 * 2**20
-
-MAGIC = {
-    b"\x1f\x8b": "is compressed (gzip)",
-    b"PK": "is a zip archive or a spreadsheet",
-    b"\xff\xfe": "is UTF-16",
-    b"\xfe\xff": "is UTF-16",
-    b"\xd0\xcf\x11\xe0": "is an old spreadsheet",
-    b"BZh": "is compressed (bzip2)",
-    b"\xfd7zXZ": "is compressed (xz)",
-    b"\x28\xb5\x2f\xfd": "is compressed (zstd)",
-}
+WHOLE = re.compile(r"-?\d+\.0+")
+ESCAPED_RETURN = "_x000D_"  # how a spreadsheet's XML spells a carriage return; some exports leave it there
+NO_GROUP = frozenset({"n/a", "na", "#n/a", "none", "null", "nan", "nil", "-", "--", "–", "—", "?"})
+MAY_BE_WHOLE = frozenset({*NAMES, "prompt_id", "preferred", "choice"}) - {"reviewed_at"}
+N_SHOWN = 3
+MAX_NAMES = 20
+MAX_WORDS = 1000  # words of choice that are counted
 
 
 class Table(NamedTuple):
-    """The columns of a file and its rows; `rows` can be used once."""
+    """The columns of a file and its rows under our names; `rows` can be gone through again."""
 
     columns: Columns
-    rows: Iterator[RawRow]
+    rows: Iterable[RawRow]
 
 
-def open_pairs(path: Path, mapping: Mapping[str, str]) -> Table:
+def open_pairs(path: Path, mapping: Mapping[str, str], sheet: str | None = None) -> Table:
     """Open a file of pairs; InputError where it cannot be read or lacks a column."""
-    rows = read_rows(path)
-    first = list(itertools.islice(rows, N_ROWS_FOR_COLUMNS))
-    present = dict.fromkeys(name for row in first if row.fields is not None for name in row.fields)
-    if not first:
-        raise InputError(f"{path}: holds no rows; name a file with pairs in `data.pairs`")
-    if not present:
-        raise InputError(f"{path}: no row can be read: line {first[0].line}: {first[0].problem}")
+    return open_table(path, PAIRS, mapping, sheet)
+
+
+def open_prompts(path: Path) -> Table:
+    """Open a file of fresh prompts; InputError where it cannot be read or lacks a column."""
+    return open_table(path, PROMPTS, {})
+
+
+def open_table(path: Path, form: Form, mapping: Mapping[str, str], sheet: str | None = None) -> Table:
+    """Go through a file once to learn what its columns are and hold; InputError where that cannot be told."""
+    source = Source(path, sheet)
+    survey = _Survey(form, mapping)
+    for row in source:
+        survey.add(row)
+    if not survey.n_rows:
+        raise InputError(f"{path}: holds no rows; {form.what} are wanted, with the columns {form.wanted}")
+    if not survey.fields:
+        raise InputError(f"{path}: no row can be read: line {survey.first.line}: {survey.first.problem}")
     try:
-        columns = resolve_columns(list(present), mapping)
+        columns = match_columns(survey.fields, form, mapping)
+        if form is PAIRS and "prompt" not in columns.names and "chosen" not in survey.lists:
+            raise ValueError("no column prompt")
     except ValueError as error:
-        rows.close()
-        raise InputError(
-            f"{path}: {error}; columns are {', '.join(map(repr, sorted(present)[:20]))}. Wanted: pair_id, "
-            "prompt and chosen, rejected (or paragraph_a, paragraph_b, preferred); map other names in "
-            "params.yaml `data.columns` as theirs: ours, or with --columns theirs=ours"
-        ) from error
-    return Table(columns, itertools.chain(first, rows))
+        raise InputError(f"{path}: {error}; {_describe_names(survey.fields, form)}") from error
+    columns = columns._replace(
+        remarks=(*source.remarks, *columns.remarks, *survey.describe()),
+        whole=frozenset(survey.whole - survey.other),
+        odd_choices=survey.odd_choices(),
+    )
+    return Table(columns, Rows(source, form, columns))
 
 
-def read_rows(path: Path) -> Generator[RawRow, None, None]:
-    """Every row of a file; its kind is told by the ending of its name."""
-    refuse_unreadable(path)
-    kinds = {
-        ".jsonl": read_jsonl_rows,
-        ".ndjson": read_jsonl_rows,
-        ".csv": read_csv_rows,
-        ".parquet": _read_parquet,
-    }
-    read = kinds.get(path.suffix.lower())
-    if read is None:
-        raise InputError(
-            f"{path}: ends in {path.suffix or 'nothing'!r}; .jsonl, .csv or .parquet was expected"
-        )
-    return read(path)
+class Rows:
+    """The rows of a file under our names, with an id each; spellings of spreadsheets and pandas undone."""
+
+    def __init__(self, source: Iterable[RawRow], form: Form, columns: Columns) -> None:
+        self._source, self._form, self._columns = source, form, columns
+
+    def __iter__(self) -> Iterator[RawRow]:
+        """Every row, from the first."""
+        seen: Counter[str] = Counter()
+        names, own_id = self._columns.names.items(), self._form.id
+        for row in self._source:
+            if row.fields is None:
+                yield row
+                continue
+            fields = {ours: self._clean(ours, row.fields.get(theirs)) for ours, theirs in names}
+            if own_id and own_id not in fields:
+                content = _content_id(fields)
+                seen[content] += 1
+                fields[own_id] = content if seen[content] == 1 else f"{content}-{seen[content]}"
+            yield RawRow(row.line, fields)
+
+    def _clean(self, field: str, cell: Any) -> Any:
+        if not isinstance(cell, str):
+            return cell
+        if field in self._columns.whole:
+            return cell.split(".")[0]
+        if field == "group_id" and cell.strip().casefold() in NO_GROUP:
+            return None
+        return cell.replace(ESCAPED_RETURN, "") if ESCAPED_RETURN in cell else cell
 
 
-def refuse_unreadable(path: Path) -> None:
-    """InputError for what is missing, a folder, not permitted, compressed, UTF-16 or no text."""
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, a file was expected")
-        if path.exists() and not path.is_file():  # opening a pipe would wait, and rows are read twice
-            raise InputError(f"{path}: is a pipe or a device, a file was expected; save it as a file first")
-        with path.open("rb") as file:
-            start = file.read(4096)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; check `data` in params.yaml") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if path.suffix.lower() == ".parquet":
-        return
-    for magic, what in MAGIC.items():
-        if start.startswith(magic):
-            raise InputError(f"{path}: {what}; unpack it, or save it as UTF-8 text")
-    if start.startswith(b"PAR1"):
-        raise InputError(f"{path}: is a Parquet file; give it the ending .parquet")
-    if start.count(b"\0") > len(start) // 8:
-        raise InputError(f"{path}: is no text (UTF-16 or binary); save it as UTF-8")
-    if not start.strip():
-        raise InputError(
-            f"{path}: is empty; at least one row is wanted, so put the rows there or name another file in "
-            "params.yaml `data`"
-        )
+class _Survey:
+    """What can be said of the columns of a file only after its last row."""
+
+    def __init__(self, form: Form, mapping: Mapping[str, str]) -> None:
+        self._form, self._mapping = form, mapping
+        self.n_rows, self.first = 0, RawRow(0, None)
+        self.fields: dict[str, str | None] = {}  # a column's name -> our field
+        self.lists, self.whole, self.other = set[str](), set[str](), set[str]()
+        self._n_escaped = 0
+        self._no_group: Counter[str] = Counter()
+        self._choices = defaultdict[str, Counter[str]](Counter)  # word -> the editors who used it
+
+    def add(self, row: RawRow) -> None:
+        """Look at one row."""
+        self.first = row if not self.n_rows else self.first
+        self.n_rows += 1
+        cells = {}
+        for name, cell in (row.fields or {}).items():
+            if name not in self.fields:
+                self.fields[name] = field_of(name, self._form, self._mapping)
+            if field := self.fields[name]:
+                cells[field] = cell
+        self._n_escaped += any(isinstance(cell, str) and ESCAPED_RETURN in cell for cell in cells.values())
+        for field, cell in cells.items():
+            if isinstance(cell, list):
+                self.lists.add(field)
+            elif field in MAY_BE_WHOLE and isinstance(cell, str) and cell.strip():
+                (self.whole if WHOLE.fullmatch(cell.strip()) else self.other).add(field)
+        group = cells.get("group_id")
+        if isinstance(group, str) and group.strip().casefold() in NO_GROUP:
+            self._no_group[group.strip()] += 1
+        word = cells.get("preferred", cells.get("choice"))
+        if not is_blank(word) and len(self._choices) < MAX_WORDS:
+            self._choices[str(word).strip()[:EXCERPT]][as_name(cells.get("editor")) or "no editor named"] += 1
+
+    def odd_choices(self) -> dict[str, str]:
+        """Each word that says no side and no tie: how often it came, and from whom.
+
+        Where 0 stands among them, a 1 may mean the second text, and is odd, too.
+        """
+        words = {word: editors for word, editors in self._choices.items() if read_choice(word) is None}
+        if words.keys() & {"0", "0.0"}:
+            words |= {word: self._choices[word] for word in ("1", "1.0") if word in self._choices}
+        return {
+            word: f"in {editors.total()} rows, of {', '.join(dict(editors.most_common(N_SHOWN)))}"
+            for word, editors in words.items()
+        }
+
+    def describe(self) -> Iterator[str]:
+        """What was found and is read otherwise than it stands there."""
+        if self._n_escaped:
+            yield f"{ESCAPED_RETURN}, a spreadsheet's line end, is taken out of {self._n_escaped} rows."
+        for word, count in self._no_group.most_common(N_SHOWN):
+            yield f"group_id {word!r} ({count} rows) is taken for no group; rename it if it is one."
+        for field in sorted(self.whole - self.other):
+            yield f"Every {field} ends in .0 and is read as a whole number."
 
 
-def _read_parquet(path: Path) -> Generator[RawRow, None, None]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        schema = pq.read_schema(path)
-        if twice := sorted({name for name in schema.names if schema.names.count(name) > 1}):
-            raise InputError(f"{path}: names the column {twice[0]!r} twice; rename one")
-        texts = [field.name for field in schema if field.type in (pa.string(), pa.large_string())]
-        number = itertools.count(1)
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_count_rows_at_once(path, texts)):
-                for fields in batch.to_pylist():
-                    yield RawRow(next(number), fields)
-    except (pa.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:
-        raise InputError(f"{path}: is no readable Parquet file ({error}); write it again") from error
+def _describe_names(present: Mapping[str, str | None], form: Form) -> str:
+    close = [(name, suggest(name, form.fields)) for name in present if present[name] is None]
+    meant = ", ".join(f"{ours} by {excerpt(theirs)}" for theirs, ours in close if ours)
+    columns = ", ".join(map(excerpt, sorted(present)[:MAX_NAMES]))
+    return f"columns are {columns}{f' (did you mean {meant}?)' if meant else ''}. Wanted: {form.wanted}"
 
 
-def _count_rows_at_once(path: Path, texts: Sequence[str]) -> int:
-    """Rows that may be unpacked together, fewer where a row may hold a text of many bytes.
-
-    In a few bytes a file can say that one text, kept once, stands in each of a million rows.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    longest = 0
-    with pq.ParquetFile(path, read_dictionary=texts) as file:
-        refuse_parquet_bomb(path, file.metadata)
-        for group in range(file.num_row_groups):
-            first = next(file.iter_batches(batch_size=1, row_groups=[group]), None)
-            columns = first.columns if first is not None else []
-            kept = [column.dictionary for column in columns if pa.types.is_dictionary(column.type)]
-            longest = max(longest, sum(pc.max(pc.binary_length(texts)).as_py() or 0 for texts in kept))
-    if longest > MAX_LINE_BYTES:
-        raise InputError(
-            f"{path}: a row is longer than {MAX_LINE_BYTES // 2**20} MiB; is it a table of pairs?"
-        )
-    return max(1, min(N_ROWS_PER_BATCH, MAX_BATCH_BYTES // max(1, longest)))
+def _content_id(fields: Mapping[str, Any]) -> str:
+    """16 hex digits that depend on what a row says, not on where it stands."""
+    said = {name: cell for name, cell in fields.items() if not is_blank(cell)}
+    return hex_digest("row", json.dumps(said, sort_keys=True, default=str))[:16]
