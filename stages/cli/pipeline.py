@@ -65,13 +65,16 @@ def check_inputs(params: Params) -> None:
 
 
 def run_dvc(arguments: list[str]) -> None:
-    """Run DVC so that `python` in a stage's command is the interpreter running now; exit as DVC does."""
+    """Run DVC and exit as it does."""
+    sys.exit(call_dvc(arguments))
+
+
+def call_dvc(arguments: list[str]) -> int:
+    """DVC's exit code, run so that `python` in a stage's command is the interpreter running now."""
     set_aside_broken_lock(Path("dvc.lock"))
     binaries = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": os.pathsep.join([binaries, os.environ.get("PATH", "")])}
-    sys.exit(
-        subprocess.run([sys.executable, "-m", "dvc", *arguments], env=environment, check=False).returncode
-    )
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], env=environment, check=False).returncode
 
 
 def set_aside_broken_lock(lock: Path) -> None:

@@ -260,3 +260,29 @@ def test_a_page_holds_no_model_and_no_prompt_id(opened: str) -> None:
     assert all(word not in marks.lower() for word in ("policy", "p000", "anchor", "repeat"))
     assert set(data) == {"study_id", "page_id", "editor", "key_sha256", "synthetic", "screens"}
     assert all(set(screen) == {"slot_id", "prompt", "left", "right"} for screen in data["screens"])
+
+
+def test_a_study_goes_on_from_its_sealed_files_when_the_texts_have_changed(opened: str) -> None:
+    old = paths.BLIND_ITEMS.read_text()
+    paths.BLIND_ITEMS.write_text(old.replace("BASETEXT", "OTHERTEXT", 1))
+    paths.generations("policy").unlink()
+    text = study("status")
+    assert f"study {opened} is open and of other texts than data/blind/items.jsonl has now" in text
+    assert f"`bluepencil study reveal {opened}`" in text
+    for name in EDITORS:
+        data = answer_page(study_folder(opened) / page_file(name), prefers("POLICYTEXT"))
+        Path("sent.json").write_bytes(data)
+        study("collect", "sent.json", "--receipt", sha256_hex(data)[:20])
+    study("reveal", opened)
+    assert "winrate: 0.9" in study("verify", opened)  # 66 wins, and 3 ties of the identical prompt
+    paths.BLIND_ITEMS.write_text(old)
+    winrate.main()  # the texts are back: the key that was drawn without them is theirs
+    assert read_json(paths.WINRATE_METRICS)["winrate"]["wins"] == 66
+
+
+@pytest.mark.parametrize("command", ["status", "verify"])
+def test_a_secret_that_is_not_there_is_said_before_the_reveal(opened: str, command: str) -> None:
+    assert "secrets/" in study(command)
+    assert "draws the sealed key" in study(command)
+    secret_of(opened).unlink()
+    assert "the secret is not there; the custodian needs it to reveal the key" in study(command)

@@ -3,7 +3,9 @@
 import base64
 import csv
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +228,58 @@ def test_a_rehearsal_goes_through_the_real_files_and_is_cleared_without_a_trace(
     winrate.main()
     assert outs() == before
     assert not Path("secrets").exists()
+
+
+DVC_YAML = """
+stages:
+  winrate:
+    cmd: python -m stages.winrate
+    deps: [data/blind/items.jsonl, study, data/ballots]
+    outs: [data/winrate]
+    metrics: [metrics/winrate.json: {cache: false}]
+  gate:
+    cmd: python -c "open('metrics/gate.json', 'w').write(open('metrics/winrate.json').read())"
+    deps: [metrics/winrate.json]
+    metrics: [metrics/gate.json: {cache: false}]
+  report:
+    cmd: python -c "open('reports/founder.html', 'w').write(open('metrics/gate.json').read())"
+    deps: [metrics/gate.json]
+    outs: [reports/founder.html: {cache: false}]
+"""
+
+
+@pytest.mark.parametrize("has_results", [False, True])
+def test_clearing_a_rehearsal_leaves_a_clone_as_it_was(
+    world: str, monkeypatch: pytest.MonkeyPatch, has_results: bool
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent.parent.parent))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(Path("site-cache").absolute()))
+    Path("dvc.yaml").write_text(DVC_YAML)
+    Path("reports").mkdir()
+    Path("metrics").mkdir()
+    Path(".gitignore").write_text("/secrets/\n/site-cache\n")
+    Path("data/.gitignore").write_text("/winrate\n")
+    git("init", "-q")
+    subprocess.run(["dvc", "init", "-q"], check=True)
+    if has_results:
+        subprocess.run(["dvc", "repro", "-q"], check=True)
+    git("add", "-A")
+    git("commit", "-qm", "a project")
+
+    def tree() -> dict[str, bytes]:
+        own = (path for path in Path().rglob("*") if path.parts[0] not in (".git", ".dvc", "site-cache"))
+        return {str(path): path.read_bytes() if path.is_file() else b"" for path in own}
+
+    before = tree()
+    said = study("rehearse")
+    assert f"study rehearsal-{world}, with simulated editors:\n  rehearsal: 0." in said
+    assert "rehearsal" in Path("reports/founder.html").read_text()
+    study("rehearse", "--seed", "2")
+    study("rehearse", "--clear")
+    assert tree() == before
+    status = subprocess.run(["git", "status", "--porcelain"], check=True, capture_output=True).stdout
+    assert status == b""
 
 
 def test_every_file_of_a_rehearsal_says_so(world: str) -> None:
