@@ -19,6 +19,7 @@ app = typer.Typer(help="Check preference pairs.", no_args_is_help=True, pretty_e
 
 BROKEN = 1
 WIDTH = 80  # columns of a terminal
+N_SHOWN_WITHIN = 2  # lines of a rule that is broken no more often than allowed
 
 
 @app.callback()
@@ -65,13 +66,11 @@ def check(
     found = pick_examples(
         pairs.results, pairs.checked.rows, settings.rules, at_most=None if show_all else N_EXAMPLES
     )
-    is_fit = pairs.is_fit
-    typer.echo(
-        dump_json(describe_check(pairs, found), indent=2)
-        if as_json
-        else "\n".join(write_findings(path, pairs, found))
-    )
-    if not is_fit:
+    if as_json:
+        typer.echo(dump_json(describe_check(pairs, found), indent=2))
+    else:
+        typer.echo("\n".join(write_findings(path, pairs, found, show_all=show_all)))
+    if not pairs.is_fit:
         raise typer.Exit(BROKEN)
 
 
@@ -124,7 +123,9 @@ def describe_check(pairs: "ValidatedPairs", found: "list[RuleExamples]") -> dict
     }
 
 
-def write_findings(path: Path, pairs: "ValidatedPairs", found: "list[RuleExamples]") -> Iterator[str]:
+def write_findings(
+    path: Path, pairs: "ValidatedPairs", found: "list[RuleExamples]", *, show_all: bool
+) -> Iterator[str]:
     """Lines for people: the verdict, each rule that is broken with its first lines, what stands out."""
     rows = pairs.checked.rows
     verdict = "fit to learn from" if pairs.is_fit else "NOT fit to learn from"
@@ -132,7 +133,8 @@ def write_findings(path: Path, pairs: "ValidatedPairs", found: "list[RuleExample
         f"{path}: {verdict}: {rows.n_rows} rows, {rows.n_kept} kept, {rows.n_rows - rows.n_kept} set aside"
     )
     for group in sorted(found, key=lambda group: (group.result.passed, group.result.severity)):
-        yield from _write_rule(group, rows.n_rows)
+        n_shown = N_SHOWN_WITHIN if group.result.passed and not show_all else len(group.examples)
+        yield from _write_rule(group._replace(examples=group.examples[:n_shown]), rows.n_rows)
     yield ""
     yield f"{len(pairs.results) - len(found)} rules hold"
     for remark in pairs.remarks:
