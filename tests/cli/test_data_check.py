@@ -107,7 +107,7 @@ def test_pairs_that_break_a_rule_exit_1_and_json_says_which(tmp_path):
     assert (found["n_rows"], found["n_kept"], found["n_set_aside"], found["ok"]) == (42, 39, 3, False)
     counts = {rule["rule"]: (rule["severity"], rule["n_violations"]) for rule in found["rules"]}
     assert counts["labels_do_not_conflict"] == ("error", 3)
-    assert counts["rows_are_unique"] == ("error", 1)
+    assert counts["rows_are_unique"] == ("warning", 1)
 
 
 def test_columns_are_mapped_and_a_bad_mapping_is_a_usage_error(tmp_path):
