@@ -24,7 +24,10 @@ def find_shape(params: BaseModelParams) -> Found:
         return Found(read_shape(Path(params.path) / "config.json"), f"{params.path}/config.json", True)
     if params.source == "package":
         name = params.package.split("==")[0]
-        return Found(shape_from_gguf(only_gguf(name)), f"the GGUF file in {name}", True)
+        file = only_gguf(name)  # ModelError where it is not installed
+        if params.package in KNOWN_MODELS:
+            return Found(KNOWN_MODELS[params.package], "the table of known models", True)
+        return Found(shape_from_gguf(file), f"the GGUF file in {name}", True)
 
     from huggingface_hub import try_to_load_from_cache
 

