@@ -376,7 +376,7 @@ def test_judgements_of_another_tool_give_the_same_win_rate(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"choice": "both"}, "line 2: choice"),
+        ({"choice": "perhaps"}, "line 2: choice"),
         ({"left": "model-a"}, "line 2: left"),
         ({"editor": ""}, "line 2: editor"),
         ({"prompt_id": "p1"}, "editor ann, prompt p0: 0 judgements"),
@@ -445,7 +445,7 @@ def test_an_export_of_label_studio_gives_what_the_table_gives(
     Path("blind.json").write_text(json.dumps(tasks))
     blind = json.loads(study("import", "blind.json", "--sides", "sides.csv"))["imported"]
     assert {name: blind[name] for name in names} == {name: by_table[name] for name in names}
-    with pytest.raises(InputError, match=r"task 0, annotation 1: left: Field required"):
+    with pytest.raises(InputError, match=r"task 0, annotation 1: left is empty"):
         study("import", "blind.json")
     with pytest.raises(InputError, match="a table has a column `left`"):
         study("import", "judged.csv", "--sides", "sides.csv")
