@@ -106,7 +106,6 @@ def test_a_byte_order_mark_is_no_part_of_the_question(tmp_path: Path) -> None:
         ("What is 1 + 1?,1,2,3,4,5,B\n", "line 1: 7 columns, 6 were expected"),
         ("What is 1 + 1?,1,2,3,B\n", "line 1: 5 columns, 6 were expected"),
         ("What is 1 + 1?,1,2, ,4,B\n", "line 1: option C is empty"),
-        ("1 + 1?,1,2,3,4,B\n1 + 1?,4,3,2,1,B\n", "is asked twice, and its answer is once '2', once '3'"),
         (ROW + "What is 1 + 1?,1,2,3,4,E\n", "line 2: the last column must be A, B, C or D, came 'E'"),
         ("question,A,B,C,D,answer\n", "came 'answer'"),
         ("What is 1 + 1?,1,2,3,4,\n", "came ''"),
@@ -122,6 +121,16 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path, text: str, message
         load_csv(tmp_path, num_fewshot=0)
     assert message in str(caught.value)
     assert "1 places" in str(caught.value)
+
+
+def test_a_question_asked_twice_with_two_answers_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "val/anatomy_val.csv", "1 + 1?,1,2,3,4,B\n1 + 1?,4,3,2,1,B\n")
+    with pytest.raises(
+        InputError, match="anatomy: '1 [+] 1[?]' is asked twice, and its answer is once '2', once '3'"
+    ):
+        load_csv(tmp_path, num_fewshot=0)
+    write(tmp_path, "val/anatomy_val.csv", "1 + 1?,1,2,3,4,B\n1 + 1?,4,3,2,1,C\n")
+    assert len(load_csv(tmp_path, num_fewshot=0).items) == 2  # the same answer under another letter
 
 
 def test_all_broken_places_are_counted_together(tmp_path: Path) -> None:
