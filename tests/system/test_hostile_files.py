@@ -10,12 +10,9 @@ import pytest
 
 from stages import accuracy, blind, capability, gate, probe_summary, reference, report, split, winrate
 from stages.cli import pipeline
-from stages.cli.study import import_ as study_import
-from stages.cli.study import open as study_open
-from stages.cli.study import plan as study_plan
-from stages.cli.study import reveal as study_reveal
-from stages.cli.study import status as study_status
-from stages.cli.study import verify as study_verify
+from stages.cli.study.app import import_judgements, verify
+from stages.cli.study.plan import plan_study
+from stages.cli.study.reveal import reveal
 from stages.errors import BluePencilError
 from stages.files.io import read_json
 from stages.inference.mmlu import sources as mmlu_questions
@@ -24,6 +21,8 @@ from stages.release import objections as release_checks
 from stages.run import paths
 from stages.run.params import load_params
 from stages.sizing import model_config
+from stages.study.collecting import collect_ballot
+from stages.study.opening import settle_prereg
 from stages.training import launch
 from tests.support.hostile_factory import DAMAGES, build_world, copy_world, snapshot
 
@@ -52,7 +51,7 @@ def mmlu() -> object:
 def reveal_again() -> None:
     for name in ("key.json", "reveal.json"):
         next(paths.STUDY.glob(f"*/{name}")).unlink()
-    study_reveal.reveal(despite_missing="")
+    reveal(despite_missing="")
 
 
 def collect() -> None:
@@ -62,7 +61,7 @@ def collect() -> None:
         *paths.BALLOTS.glob("*/editor-1.json"),
     ):
         file.unlink()
-    study_status.collect_ballot(Path("sent.json"), receipt="")
+    collect_ballot(Path("sent.json"), receipt="")
 
 
 REFUSING = [
@@ -93,15 +92,15 @@ REFUSING = [
     Reader("data/raw/mmlu/dev/anatomy_dev.csv", mmlu, ("data/raw/mmlu",)),
     Reader("config.json", lambda: model_config.read_shape(Path("config.json"))),
     Reader("dvc.lock", release_checks.registered_now),
-    Reader("judged.csv", lambda: study_import.import_judgements(Path("judged.csv"), None)),
-    Reader("label_studio.json", lambda: study_import.import_judgements(Path("label_studio.json"), None)),
-    Reader("sides.csv", lambda: study_import.import_judgements(Path("sideless.json"), Path("sides.csv")), ("sides.csv", "sideless.json")),
-    Reader("study/plan.json", study_plan.plan),
-    Reader("study/prereg.yaml", lambda: study_open.settle_prereg(load_params())),
+    Reader("judged.csv", lambda: import_judgements(Path("judged.csv"), None)),
+    Reader("label_studio.json", lambda: import_judgements(Path("label_studio.json"), None)),
+    Reader("sides.csv", lambda: import_judgements(Path("sideless.json"), Path("sides.csv")), ("sides.csv", "sideless.json")),
+    Reader("study/plan.json", plan_study),
+    Reader("study/prereg.yaml", lambda: settle_prereg(load_params())),
     Reader("secrets/STUDY", reveal_again),
     Reader("sent.json", collect),
     Reader("data/ballots/STUDY/receipts.json", winrate.main),
-    Reader("study/STUDY/commitment.json", lambda: study_verify.verify("")),
+    Reader("study/STUDY/commitment.json", lambda: verify("")),
 ]  # fmt: skip
 
 # Files on which a verdict rests: what is wrong with them is the verdict, never an error, never a pass.
