@@ -60,7 +60,7 @@ def test_a_broken_rule_shows_its_first_lines_the_value_and_the_way_out(tmp_path)
     assert "  way out: fill the field, or take the row out" in done.output
     assert "text_encoding_is_sound: within what is allowed" in done.output
     assert " rules hold" in done.output
-    assert "! Nobody reads the column 'colour'." in done.output
+    assert "! Column 'colour' is not read." in done.output
     assert max(map(len, done.output.splitlines()[1:])) <= 80
 
 
