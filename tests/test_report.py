@@ -14,6 +14,7 @@ from stages.decision.wording import count, in_hundred, rounded
 from stages.errors import InputError
 from stages.files.json_text import as_written
 from stages.pages.html import TEMPLATES
+from stages.reporting.pages import MODEL_NAME
 from tests.support.decision_factory import (
     PRESENT_STUDY,
     ROOT,
@@ -351,7 +352,7 @@ def test_the_card_is_one_that_the_hub_library_reads(world, state):
     assert data.library_name == "peft"
     assert data.pipeline_tag == "text-generation"
     assert data.base_model == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    assert data.model_name == report.MODEL_NAME
+    assert data.model_name == MODEL_NAME
     reported = {result.metric_type: result.metric_value for result in data.eval_results}
     gates = json.loads((world / "metrics/gate.json").read_text(encoding="utf-8"))["gate"]
     names = {"accuracy": "accuracy", "winrate": "win_rate", "capability": "accuracy_drop"}
