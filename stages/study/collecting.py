@@ -31,9 +31,9 @@ SIGNATURES = (
     (b"%PDF", f"is a PDF, perhaps the page printed; {EXPORT}"),
     (b"\x89PNG", f"is a picture; {EXPORT}"),
     (b"\xff\xd8\xff", f"is a picture; {EXPORT}"),
-    (b"\x1f\x8b", "is compressed (gzip); unpack it and collect what is inside"),
-    (b"7z\xbc\xaf", "is an archive (7z); unpack it and collect what is inside"),
-    (b"Rar!", "is an archive (rar); unpack it and collect what is inside"),
+    (b"\x1f\x8b", "is compressed (gzip); unpack it, save what is inside and collect that"),
+    (b"7z\xbc\xaf", "is an archive (7z); unpack it, save what is inside and collect that"),
+    (b"Rar!", "is an archive (rar); unpack it, save what is inside and collect that"),
 )
 SHORT_RECEIPT = 20  # hex digits, 80 bits
 N_MEMBERS_NAMED = 5
@@ -52,7 +52,8 @@ def collect_ballot(path: Path, *, receipt: str) -> None:
     files = read_study(study_of(ballot))
     if files.key is not None:
         raise StudyError(
-            f"{study_folder(files.study_id) / KEY}: the key is revealed, so no further ballot counts"
+            f"{study_folder(files.study_id) / KEY}: the key is revealed, so no further ballot "
+            "counts; keep it elsewhere"
         )
     name = f"{ballot.editor}.json"
     refuse_misfit(path, files, name, data)
