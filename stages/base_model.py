@@ -13,7 +13,7 @@ from stages.run.shell import run_stage
 
 def main() -> None:
     """Build `models/base`."""
-    params = load_params().base_model
+    params = load_params()  # `base_model` makes the files; the rest is only held against the architecture
 
     from stages.model_sources.build import build_base_model
 
@@ -21,8 +21,8 @@ def main() -> None:
         manifest = build_base_model(params, folder)
         write_json(folder / MANIFEST, manifest)
     say(
-        f"base_model: {manifest.name}, {manifest.n_parameters / 1e6:.0f} M parameters, "
-        f"licence {manifest.licence}"
+        f"base_model: {manifest.name} ({params.base_model.source}), "
+        f"{manifest.n_parameters / 1e6:.0f} M parameters, licence {manifest.licence}"
     )
 
 

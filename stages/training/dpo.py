@@ -5,7 +5,7 @@ import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import torch
 from transformers import PrinterCallback
@@ -15,6 +15,7 @@ from trl.trainer.utils import disable_dropout_in_model
 from stages.errors import ModelError, RuntimeCheckError
 from stages.logprobs.reference import ReferenceRow, reference_sums
 from stages.logprobs.scoring import score_batch
+from stages.model.adapters import lora_config, settings_of
 from stages.model.rendered import RenderedPair
 from stages.run.params import CudaOptimizer, RuntimeParams, TrainParams, WatchParams
 from stages.training import launch
@@ -22,7 +23,6 @@ from stages.training.pair_trainer import PairCollator, PairTrainer, before_shard
 from stages.training.watch import Watch
 
 if TYPE_CHECKING:
-    from peft import LoraConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 # What one process waits for another: at most while the first hashes a checkpoint of all weights and moments.
@@ -52,7 +52,7 @@ def build_trainer(
     os.environ["ACCELERATE_USE_CPU"] = str(runtime.device == "cpu").lower()
     launch.meet_processes(on_cpu=runtime.device == "cpu", patience_seconds=LONGEST_WAIT_SECONDS)
     config = DPOConfig(
-        **(_settings_of(DPOConfig, train) | {"max_steps": train.max_steps or -1}),
+        **(settings_of(DPOConfig, train) | {"max_steps": train.max_steps or -1}),
         output_dir=str(checkpoints),
         disable_dropout=False,  # it would disable LoRA's too; the model's own is disabled below
         max_length=None,
@@ -78,7 +78,7 @@ def build_trainer(
             args=config,
             processing_class=tokenizer,
             data_collator=PairCollator(pad_token_id=tokenizer.pad_token_id),
-            peft_config=None if train.method == "full" else lora_config(train),
+            peft_config=None if train.method == "full" else lora_config(train, model),
             callbacks=[Watch(pairs, train)],
             pairs=pairs,
             max_loss_growth=watch.max_loss_growth,
@@ -96,23 +96,6 @@ def build_trainer(
         ) from error
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def lora_config(train: TrainParams) -> "LoraConfig":
-    """PEFT's LoRA settings."""
-    from peft import LoraConfig
-
-    return LoraConfig(
-        **_settings_of(LoraConfig, train),
-        r=train.lora_r,
-        target_modules=train.lora_target_modules,
-        task_type="CAUSAL_LM",
-    )
-
-
-def _settings_of(config: Any, train: TrainParams) -> dict[str, Any]:
-    """The keys of `train` that a library's config has under the same name, but for those that are null."""
-    return train.model_dump(include=set(config.__dataclass_fields__), exclude_none=True)
 
 
 def check_step_zero(trainer: PairTrainer, *, tolerance: float) -> None:

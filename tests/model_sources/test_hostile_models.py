@@ -14,11 +14,11 @@ from stages.model.checkpoint import load_model, load_tokenizer
 from stages.model.rendering import render_prompt
 from stages.model_sources import template_trial
 from stages.model_sources.build import build_base_model
-from stages.run.params import BaseModelParams, load_params
+from stages.run.params import load_params, parse_params
 from tests.support.tiny_models import CHAT_TEMPLATE, CONFIGS, tiny_model, tiny_tokenizer, write_tiny_base
 
 ROOT = Path(__file__).parent.parent.parent
-SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text())["base_model"]
+SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text())
 RUNTIME = load_params(ROOT / "params.yaml").runtime.model_copy(update={"n_threads": 1})
 DEEP = "[" * 20_000
 
@@ -72,8 +72,6 @@ def link(name: str, target: str) -> Spoil:
 
 HOSTILE: dict[str, tuple[Spoil, str]] = {
     # code and classes of the checkpoint's own
-    "tokenizer code": (tokenizer(auto_map={"AutoTokenizer": ["evil.Evil", None]}), "auto_map"),
-    "model code": (config(auto_map={"AutoModelForCausalLM": "evil.Evil"}), "auto_map"),
     "config code": (config(auto_map={"AutoConfig": "evil.Evil"}, model_type="evil"), "auto_map"),
     "model of an unknown type": (config(model_type="evil"), "cannot be loaded"),
     "model type that is a list": (config(model_type=["llama"]), "cannot be loaded"),
@@ -82,7 +80,7 @@ HOSTILE: dict[str, tuple[Spoil, str]] = {
     "tokenizer class of other tokens": (tokenizer(tokenizer_class="BertTokenizer"), "cannot be used"),
     "tokenizer that replaces a method": (tokenizer(apply_chat_template="x"), "cannot be loaded"),
     "kernel from a hub": (config(_attn_implementation="evil/kernel", attn_implementation="evil/kernel"), "kernel from a hub"),
-    "quantisation of another package": (config(quantization_config={"quant_method": "gptq", "bits": 4}), "optimum"),
+    "quantisation of another package": (config(quantization_config={"quant_method": "gptq", "bits": 4}), "quantised .gptq."),
     # values of other types
     "token that is a list": (tokenizer(eos_token=[1]), "cannot be loaded"),
     "token that is an object": (tokenizer(eos_token={"a": 1}), "cannot be loaded"),
@@ -132,7 +130,7 @@ HOSTILE: dict[str, tuple[Spoil, str]] = {
     "index cut off": (index("["), "not valid JSON"),
     # links
     "link to a private file": (link("vocab.txt", "/etc/passwd"), "leads out of the checkpoint"),
-    "link to itself": (link("more.safetensors", "more.safetensors"), "link to nothing"),
+    "link to itself": (link("vocab.txt", "vocab.txt"), "link to nothing"),
     # chat templates
     "way out through a class": (template("{{ ''.__class__.__mro__[1].__subclasses__() }}"), "SecurityError"),
     "way out through a list": (template("{{ messages.__init__.__globals__ }}"), "SecurityError"),
@@ -168,7 +166,8 @@ HOSTILE: dict[str, tuple[Spoil, str]] = {
 def use(source: Path, folder: Path) -> list[int]:
     """All that the pipeline does with somebody's checkpoint, from copying to a rendered prompt."""
     folder.mkdir()
-    build_base_model(BaseModelParams(**(SHIPPED | {"source": "path", "path": str(source)})), folder)
+    raw = SHIPPED | {"base_model": SHIPPED["base_model"] | {"source": "path", "path": str(source)}}
+    build_base_model(parse_params(raw, place="params.yaml"), folder)
     read = load_tokenizer(folder)
     load_model(folder, None, RUNTIME)
     return render_prompt(read, "Hi.")
@@ -204,6 +203,10 @@ def test_a_hostile_checkpoint_is_refused_and_runs_nothing(
 
 
 HARMLESS: dict[str, Spoil] = {
+    "tokenizer code beside a class of transformers": tokenizer(
+        auto_map={"AutoTokenizer": ["evil.Evil", None]}
+    ),
+    "model code beside a class of transformers": config(auto_map={"AutoModelForCausalLM": "evil.Evil"}),
     "as it is": lambda folder: None,
     "a class name from outside": tokenizer(tokenizer_class="os.system"),
     "a class that nobody has": tokenizer(tokenizer_class="EvilTokenizer"),

@@ -120,7 +120,7 @@ def parameters_read(file: Path) -> set[str]:
 def test_the_reader_of_parameters_sees_them() -> None:
     assert "size.n_train" in parameters_read(ROOT / "stages/train.py")
     assert {"runtime", "watch", "processes.accelerate_config"} < parameters_read(ROOT / "stages/train.py")
-    assert "base_model" in parameters_read(ROOT / "stages/base_model.py")
+    assert "base_model.source" in parameters_read(ROOT / "stages/base_model.py")
     assert "watch.margin_tolerance" in parameters_read(ROOT / "stages/accuracy.py")
 
 
