@@ -25,7 +25,8 @@ def wilson_interval(successes: float, n: float, *, confidence: float = 0.95) -> 
     if n <= 0:
         raise ValueError("an interval needs at least one observation")
     low, high = proportion_confint(successes, n, alpha=1 - confidence, method="wilson")
-    return Interval(float(low), float(high))
+    # exact where nothing, or everything, was a success: rounding must not leave 1e-16 beside a bound of 0
+    return Interval(0.0 if successes == 0 else float(low), 1.0 if successes == n else float(high))
 
 
 class ClusteredMean(NamedTuple):

