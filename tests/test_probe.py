@@ -10,7 +10,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from stages import gate, probe, probe_summary
-from stages.cli.gate import format_gates
+from stages.cli.gate import print_gates
 from stages.decision.verdicts import parse_gates
 from stages.errors import InputError, RuntimeCheckError
 from stages.files.io import read_json, read_jsonl, write_json, write_jsonl
@@ -94,7 +94,9 @@ def judge() -> dict[str, Any]:
     return dict(read_json(paths.GATE_METRICS)["gate"])
 
 
-def test_a_damaged_model_is_warned_of_and_no_state_changes(world: Path) -> None:
+def test_a_damaged_model_is_warned_of_and_no_state_changes(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = judge()
     assert "warnings" not in before
     write_jsonl(paths.probe_rows("base"), make_rows())
@@ -103,15 +105,19 @@ def test_a_damaged_model_is_warned_of_and_no_state_changes(world: Path) -> None:
     after = judge()
     assert "ordinary text surprises the new model" in after.pop("warnings")
     assert after == before
-    assert "\nwarning: Side check" in format_gates(parse_gates(read_json(paths.GATE_METRICS)))
+    capsys.readouterr()
+    print_gates(parse_gates(read_json(paths.GATE_METRICS)))
+    assert "\nwarning: Side check" in capsys.readouterr().out
 
 
-def test_a_probe_that_moved_nothing_is_not_mentioned(world: Path) -> None:
+def test_a_probe_that_moved_nothing_is_not_mentioned(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for model in ("base", "policy"):
         write_jsonl(paths.probe_rows(model), make_rows())
     probe_summary.main()
     assert "warnings" not in judge()
-    assert "warning" not in format_gates(parse_gates(read_json(paths.GATE_METRICS)))
+    capsys.readouterr()
+    print_gates(parse_gates(read_json(paths.GATE_METRICS)))
+    assert "warning" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_process_that_fails_or_falls_silent_ends_the_run(
     second_process: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_project(tmp_path, n_train=8)
-    set_train(tmp_path, accelerate_config="sizes/accelerate/two_cpu_processes.yaml")
+    set_train(tmp_path, accelerate_config="sizes/accelerate/two_cpu_processes.yaml", save_steps=1)
     monkeypatch.chdir(tmp_path)
     reference.main()
 

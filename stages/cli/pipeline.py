@@ -121,6 +121,7 @@ def with_overrides(params_text: str, overrides_text: str, *, place: str) -> str:
     for name, text in (("params.yaml", params_text), (f"sizes/{place}.yaml", overrides_text)):
         refuse_no_mapping(name, text)
     params = yaml.load(params_text)
+    parse_params(params, place="params.yaml")  # before a size is blamed for a key that params.yaml lost
     # loaded alike, so that 5.0e-6 stays 5.0e-6: YAML 1.1 reads 5e-06 as text
     _override(params, yaml.load(overrides_text), [f"sizes/{place}.yaml"])
     stream = StringIO()

@@ -50,6 +50,8 @@ def read_columns(pairs: RowFile[PreferencePair], prompts: list[Prompt]) -> tuple
 
 def split_pairs(pair_ids: Sequence[str], texts: PairTexts, params: Params) -> Split:
     """Join what belongs together and divide it; InputError where no exact holdout exists."""
+    if not pair_ids:
+        raise InputError(f"{paths.VALIDATED_PAIRS}: holds no pairs; run `dvc repro validate`")
     links = link_texts(
         texts, similarity=params.validate_.near_duplicate_similarity, lengths=run_lengths(params)
     )

@@ -83,7 +83,7 @@ BAD_FIELDS = [
     ("fields_have_their_type", {"pair_id": 1.5}, "pair_id is float"),
     ("fields_have_their_type", {"chosen_shown": "top"}, "chosen_shown is str 'top'"),
     ("fields_have_their_type", {"synthetic": "maybe"}, "synthetic is str 'maybe'"),
-    ("completions_differ", {"chosen": "Same words, twice said.", "rejected": "Same words,  twice said. "}, "both are"),
+    ("completions_differ", {"chosen": "Same words, twice said here.", "rejected": "Same words,  twice said here. "}, "both are"),
     ("completions_differ_in_words", {"chosen": "Same words, twice said here.", "rejected": "same WORDS twice  said here."}, "and 'same WORDS"),
     ("text_encoding_is_sound", {"chosen": "The villageâ€™s hall is open to all."}, "chosen: "),
     ("text_encoding_is_sound", {"chosen": "A nul \x00 character stands in here."}, "chosen: "),

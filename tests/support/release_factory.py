@@ -196,6 +196,7 @@ def write_data() -> None:
         "reference/logps.parquet",
     ]
     stand_ins += ["train/log.csv", "holdout/margins.jsonl", "mmlu/base.jsonl", "mmlu/policy.jsonl"]
+    write(Path("data/kept/.gitkeep"), "")
     for name in [*stand_ins, "capability/by_category.csv"]:
         write(Path("data") / name, f"stands in for {name}\n")
     shutil.copytree(ROOT / "sizes/accelerate", "sizes/accelerate")

@@ -64,12 +64,16 @@ def make_project(folder: Path, *, n_train: int = 16, train: dict[str, Any] | Non
     return folder
 
 
-def set_train(project: Path, accelerate_config: str | None = None, **changes: Any) -> None:
-    """Change keys of `train` in the project's parameters, and how many processes train."""
+def set_train(
+    project: Path, accelerate_config: str | None = None, save_steps: int | None = None, **changes: Any
+) -> None:
+    """Change keys of `train` in the project's parameters, how many processes train, how often a run is saved."""
     params = yaml.safe_load((project / "params.yaml").read_text())
     params["train"] |= changes
     if accelerate_config is not None:
         params["processes"] = {"accelerate_config": accelerate_config}
+    if save_steps is not None:
+        params["watch"]["save_steps"] = save_steps
     write_text(project / "params.yaml", yaml.safe_dump(params))
 
 

@@ -73,7 +73,7 @@ def refuse_unreadable(path: Path) -> None:
     """InputError for what is missing, a folder, not permitted, compressed, UTF-16 or no text."""
     try:
         if path.is_dir():
-            raise InputError(f"{path}: is a folder, a file was expected")
+            raise InputError(f"{path}: is a folder, a file was expected; check the path")
         if path.exists() and not path.is_file():  # opening a pipe would wait, and rows are read twice
             raise InputError(f"{path}: is a pipe or a device, a file was expected; save it as a file first")
         with path.open("rb") as file:
@@ -81,7 +81,7 @@ def refuse_unreadable(path: Path) -> None:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; check `data` in params.yaml") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     if path.suffix.lower() in (".parquet", ".gz", *WORKBOOK_ENDINGS):
         return
     for magic, what in MAGIC.items():
