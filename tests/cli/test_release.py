@@ -360,6 +360,21 @@ def test_the_whole_chain_is_followed_in_the_repository(
     assert "the git tag policy@v0.0.1 for SHA256SUMS" in out
 
 
+def test_in_a_subfolder_of_a_larger_repository_other_teams_files_hold_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_repository(tmp_path / "teams/writing", monkeypatch, is_subfolder=True)
+    (tmp_path / "teams/params.yaml").write_text("another: team's\n")
+    capsys.readouterr()
+    release()
+    verify(FOLDER)
+    assert "every byte as released" in capsys.readouterr().out
+    with Path("params.yaml").open("a") as params:
+        params.write("# a note\n")
+    with pytest.raises(ReleaseError, match="params.yaml"):
+        release(version="0.0.2")
+
+
 def test_a_folder_alone_is_checked_and_says_how_far(alone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verify(alone)
     out = capsys.readouterr().out

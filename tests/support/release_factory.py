@@ -74,13 +74,16 @@ def commit(message: str) -> None:
     git("commit", "-qm", message)
 
 
-def make_repository(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything real and passing: run, study opened, ballots in, revealed, judged; committed step by step."""
+def make_repository(folder: Path, monkeypatch: pytest.MonkeyPatch, *, is_subfolder: bool = False) -> None:
+    """Everything real and passing: run, study opened, ballots in, revealed, judged; committed step by step.
+
+    As a subfolder it lies in the repository of several teams, which is its parent.
+    """
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
     name_committer(monkeypatch)
-    git("init", "-q", "-b", "main")
-    with Repo.init():
+    git("init", "-q", "-b", "main", str(folder.parent if is_subfolder else folder))
+    with Repo.init(subdir=is_subfolder):
         pass
     write_pipeline()
     write_models()
