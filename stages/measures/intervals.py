@@ -8,6 +8,9 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 ROUNDING = 1e-28  # below it a variance of 0, 1/2 and 1 over up to a million pairs is zero
+# The estimated likeness is large where the variance happens to be: all of it would count that luck twice,
+# none of it would trust large groups too much (docs/decisions/0015-few-uneven-groups.md: coverage of each).
+SHARE_OF_LIKENESS = 1 / 3
 
 
 class Interval(NamedTuple):
@@ -54,7 +57,7 @@ def clustered_mean(values: ArrayLike, clusters: ArrayLike) -> ClusteredMean | No
     sums = np.bincount(membership, weights=x - np.mean(x))
     variance = float(np.sum(sums**2 / (1 - sizes / n))) / n**2
     likeness = estimate_likeness(variance, float(np.var(x)), sizes)
-    df = float(degrees_of_freedom(sizes, likeness))
+    df = float(degrees_of_freedom(sizes, SHARE_OF_LIKENESS * likeness))
     return ClusteredMean(variance, df, n**2 / float(np.sum(sizes.astype(float) ** 2)), float(likeness))
 
 
@@ -74,9 +77,8 @@ def degrees_of_freedom(sizes: ArrayLike, likeness: ArrayLike) -> NDArray[np.floa
     """Of the CR2 variance of a mean, were two values of a cluster correlated by `likeness` (any shape).
 
     Satterthwaite's (sum of eigenvalues)^2 / sum of their squares, in closed form. Without likeness it is Bell
-    and McCaffrey's 1 / (sum f^2 + (sum S)^2 - sum S^2), S = f^2 / (1 - f); Imbens and Kolesar (2016) put the
-    estimated likeness in, because a large cluster of like values outweighs the others. G equal clusters
-    have G - 1.
+    and McCaffrey's 1 / (sum f^2 + (sum S)^2 - sum S^2), S = f^2 / (1 - f); Imbens and Kolesar (2016) put an
+    estimate in, because a large cluster of like values outweighs the others. G equal clusters have G - 1.
     """
     s = np.asarray(sizes, dtype=float)
     f = s / s.sum()
@@ -99,27 +101,31 @@ def effective_n(values: ArrayLike, clusters: ArrayLike) -> float | None:
     cluster differs from another. None of one cluster, unless it has one value.
     """
     x = np.asarray(values, dtype=float)
-    n, mean = len(x), float(np.mean(x))
-    if len(np.unique(np.asarray(clusters))) == n:
-        return float(n)
+    if len(np.unique(np.asarray(clusters))) == len(x):
+        return float(len(x))
     found = clustered_mean(x, clusters)
-    if found is None:
-        return None
-    return found.n_clusters if found.variance < ROUNDING else min(mean * (1 - mean) / found.variance, n)
+    return None if found is None else min(_worth(x, found), len(x))
 
 
 def clustered_wilson(values: ArrayLike, clusters: ArrayLike, *, confidence: float = 0.95) -> Interval | None:
     """Wilson's interval at the effective sample size, widened for having few clusters; None of one cluster.
 
     The size is multiplied by (z / t)^2, t with the degrees of freedom of `clustered_mean`, as Korn and
-    Graubard (1998) do for surveys. One value a cluster gives the plain Wilson interval.
+    Graubard (1998) do for surveys. It is not cut at the number of values: that would keep only the luck that
+    widens, and hold too often. One value a cluster gives the plain Wilson interval.
     """
     x = np.asarray(values, dtype=float)
-    n = effective_n(x, clusters)
-    if n is None:
-        return None
-    found = clustered_mean(x, clusters)
-    if found is not None and len(np.unique(np.asarray(clusters))) < len(x):
+    n = float(len(x))
+    if len(np.unique(np.asarray(clusters))) < n:
+        found = clustered_mean(x, clusters)
+        if found is None:
+            return None
         tail = (1 + confidence) / 2
-        n *= float(stats.norm.ppf(tail) / stats.t.ppf(tail, found.df)) ** 2
+        n = _worth(x, found) * float(stats.norm.ppf(tail) / stats.t.ppf(tail, found.df)) ** 2
     return wilson_interval(float(np.mean(x)) * n, n, confidence=confidence)
+
+
+def _worth(x: NDArray[np.float64], found: ClusteredMean) -> float:
+    """Independent values that would show the variance `found`; flat clusters count as one value each."""
+    mean = float(np.mean(x))
+    return found.n_clusters if found.variance < ROUNDING else mean * (1 - mean) / found.variance

@@ -55,6 +55,14 @@ def test_the_interval_holds_the_truth_in_95_of_100_sets(scenario: Scenario) -> N
     assert binomtest(round(found.holds * N_SETS), N_SETS, 0.95).pvalue > 0.001
 
 
+def test_with_at_least_eight_effective_groups_it_holds_in_93_to_97_of_100_sets() -> None:
+    rows = [one for one in UNEVEN if one.effective_groups >= 8]
+    with threadpool_limits(1):
+        found = [calibrate(one, LIMITS, n_sets=2000, seed=seed).holds for seed, one in enumerate(rows)]
+    assert len(found) == 15
+    assert all(0.93 - 0.01 <= holds <= 0.97 + 0.01 for holds in found), found  # a point for 2,000 draws
+
+
 @pytest.mark.parametrize("scenario", [SCENARIOS[2], SCENARIOS[7], *UNEVEN[1::3]])
 def test_all_sets_at_once_are_measured_and_judged_like_each_by_itself(scenario: Scenario) -> None:
     n_sets = 60

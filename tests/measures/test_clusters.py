@@ -53,10 +53,11 @@ def cr2_by_matrices(y: np.ndarray, groups: np.ndarray, likeness: float) -> tuple
 @pytest.mark.parametrize("sizes", LAYOUTS)
 def test_variance_and_degrees_of_freedom_are_those_of_the_matrices(sizes: list[int]) -> None:
     groups = np.repeat(np.arange(len(sizes)), sizes)
-    values = (np.random.default_rng(1).random(len(groups)) < 0.7).astype(float)
+    rates = np.random.default_rng(1).random(len(sizes))
+    values = (np.random.default_rng(2).random(len(groups)) < rates[groups]).astype(float)
     found = clustered_mean(values, groups)
     assert found is not None
-    variance, df = cr2_by_matrices(values, groups, found.likeness)
+    variance, df = cr2_by_matrices(values, groups, found.likeness / 3)
     assert (found.variance, found.df) == pytest.approx((variance, df), rel=1e-9)
     for likeness in (0.0, 0.3, 1.0):
         expected = cr2_by_matrices(values, groups, likeness)[1]
@@ -121,7 +122,16 @@ def test_one_cluster_has_no_interval_unless_it_is_one_pair() -> None:
 
 
 def test_opposite_values_in_each_cluster_give_no_more_than_n() -> None:
-    assert effective_n([1, 0, 1, 0, 1, 1], ["a", "a", "b", "b", "c", "c"]) <= 6
+    values, clusters = [1, 0, 1, 0, 1, 1], ["a", "a", "b", "b", "c", "c"]
+    assert effective_n(values, clusters) <= 6
+    # the interval is not cut there: a cut keeps only the luck that widens
+    opposite = [float(number % 2) for number in range(400)]
+    opposite[0] = 1.0
+    pairs = np.arange(400) // 2
+    low, high = clustered_wilson(opposite, pairs)
+    plain = wilson_interval(201, 400)
+    assert effective_n(opposite, pairs) == 400
+    assert high - low < plain.high - plain.low
 
 
 def test_few_clusters_widen_the_interval_by_student_t() -> None:
