@@ -1,4 +1,7 @@
+import json
 from itertools import combinations
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -7,8 +10,8 @@ from hypothesis import strategies as st
 
 from stages.data.components import index_texts, label_components, link_texts, name_components
 from stages.data.earlier_split import EarlierRow, LastSplit, match_earlier, refuse_redraw
-from stages.data.forms.columns import PAIRS, match_columns
 from stages.data.forms.rows import RawRow
+from stages.data.forms.tables import open_pairs
 from stages.data.overlaps import count_overlaps
 from stages.data.prompt_rules import check_prompts
 from stages.data.shared_runs import RunLengths
@@ -336,8 +339,11 @@ def rows_with_repeats(draw):
 
 def holdout_texts(rows):
     """Check the rows, keep what is kept, split it: the texts that are held out, in their order."""
-    columns = match_columns(list(dict.fromkeys(name for row in rows for name in row)), PAIRS, {})
-    raw = [RawRow(line, row) for line, row in enumerate(rows, start=1)]
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "pairs.jsonl")
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        table = open_pairs(path, {})
+        raw, columns = list(table.rows), table.columns
     kept = check_pairs(raw, columns, make_settings()).rows.kept
     pairs = [read_whole(row, columns)[0].pair for row, keep in zip(raw, kept, strict=True) if keep]
     _, parts = split(pairs, n_holdout=5)
@@ -346,7 +352,7 @@ def holdout_texts(rows):
 
 @settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(rows_with_repeats(), st.randoms(use_true_random=False))
-def test_shuffled_rows_with_other_ids_have_the_same_holdout(rows, random):
+def test_shuffled_rows_with_other_ids_or_none_have_the_same_holdout(rows, random):
     shuffled = [{**row, "pair_id": f"row {place}"} for place, row in enumerate(rows)]
     random.shuffle(shuffled)
     try:
@@ -354,6 +360,8 @@ def test_shuffled_rows_with_other_ids_have_the_same_holdout(rows, random):
     except (HoldoutSizeError, NothingToTrainError):
         return
     assert holdout_texts(shuffled) == expected
+    without = [{name: value for name, value in row.items() if name != "pair_id"} for row in shuffled]
+    assert holdout_texts(without) == expected
 
 
 def test_a_prompt_that_holds_another_pairs_text_stays_with_it():
