@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.calibrate_capability import replace_table
 from stages.decision.findings import ShareLimits, State, exact_share_limits
 from stages.files.io import read_text, write_json, write_text
-from stages.measures.intervals import ROUNDING, SHARE_OF_LIKENESS, degrees_of_freedom, estimate_likeness
+from stages.measures.intervals import ROUNDING, estimate_likeness, estimated_degrees_of_freedom
 from stages.run.params import load_params
 from stages.run.progress import track
 
@@ -165,8 +165,8 @@ def bounds_of(wins: NDArray[np.bool_], sizes: Sequence[int]) -> tuple[Floats, Fl
     is_flat = variance < ROUNDING
     size = share * (1 - share) / np.where(is_flat, 1.0, variance)
     size = np.where(is_flat, n**2 / np.sum(np.square(sizes)), size)
-    likeness = SHARE_OF_LIKENESS * estimate_likeness(variance, share * (1 - share), sizes)
-    size *= (Z / stats.t.ppf(0.975, degrees_of_freedom(sizes, likeness))) ** 2
+    likeness = estimate_likeness(variance, share * (1 - share), sizes)
+    size *= (Z / stats.t.ppf(0.975, estimated_degrees_of_freedom(sizes, likeness))) ** 2
     return wilson_bounds(share, size)
 
 

@@ -19,7 +19,7 @@ from stages.decision.findings import DropLimits, State
 from stages.files.io import read_text, write_json, write_text
 from stages.files.json_text import as_written
 from stages.measures.capability import lower_bound
-from stages.measures.intervals import SHARE_OF_LIKENESS, degrees_of_freedom, estimate_likeness
+from stages.measures.intervals import estimate_likeness, estimated_degrees_of_freedom
 from stages.measures.paired import ONE_SIDED, TWO_SIDED
 from stages.run.params import load_params
 from stages.run.progress import track
@@ -160,8 +160,7 @@ def bounds_of(answers: Answers, sizes: Counts) -> Bounds:
     drop = net.sum(axis=1) / n
     independent = ((answers.worse + answers.better).sum(axis=1) / n - drop**2) / n
     clustered = ((net - drop[:, None] * sizes) ** 2 / (1 - sizes / n)).sum(axis=1) / n**2
-    likeness = SHARE_OF_LIKENESS * estimate_likeness(clustered, independent * n, sizes)
-    df = degrees_of_freedom(sizes, likeness)
+    df = estimated_degrees_of_freedom(sizes, estimate_likeness(clustered, independent * n, sizes))
     error = np.sqrt(np.maximum(independent, clustered) + 1 / n**2)
     one_sided, two_sided = (
         np.where(clustered > independent, stats.t.ppf(level, df), stats.norm.ppf(level)) * error

@@ -57,7 +57,7 @@ def clustered_mean(values: ArrayLike, clusters: ArrayLike) -> ClusteredMean | No
     sums = np.bincount(membership, weights=x - np.mean(x))
     variance = float(np.sum(sums**2 / (1 - sizes / n))) / n**2
     likeness = estimate_likeness(variance, float(np.var(x)), sizes)
-    df = float(degrees_of_freedom(sizes, SHARE_OF_LIKENESS * likeness))
+    df = float(estimated_degrees_of_freedom(sizes, likeness))
     return ClusteredMean(variance, df, n**2 / float(np.sum(sizes.astype(float) ** 2)), float(likeness))
 
 
@@ -71,6 +71,11 @@ def estimate_likeness(variance: ArrayLike, spread: ArrayLike, sizes: ArrayLike) 
     inflation = np.divide(variance, alone, out=np.ones_like(alone), where=alone > 0)
     found: NDArray[np.float64] = np.clip((inflation - 1) / more, 0, 1)
     return found
+
+
+def estimated_degrees_of_freedom(sizes: ArrayLike, likeness: ArrayLike) -> NDArray[np.float64]:
+    """`degrees_of_freedom` where `likeness` is what `estimate_likeness` found: a share of it is put in."""
+    return degrees_of_freedom(sizes, SHARE_OF_LIKENESS * np.asarray(likeness, dtype=float))
 
 
 def degrees_of_freedom(sizes: ArrayLike, likeness: ArrayLike) -> NDArray[np.float64]:
