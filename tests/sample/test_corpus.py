@@ -46,10 +46,10 @@ def test_everything_is_marked_synthetic(sample):
     assert sample.truth["synthetic"] is True
 
 
-def test_paragraphs_have_60_to_180_words(sample):
+def test_paragraphs_have_30_to_90_words(sample):
     counts = [count_words(text) for pair in sample.pairs for text in (pair.chosen, pair.rejected)]
-    assert min(counts) >= 60
-    assert max(counts) <= 180
+    assert min(counts) >= 30
+    assert max(counts) <= 90
 
 
 def test_the_ceiling_is_known_and_the_labels_keep_to_it(sample):
