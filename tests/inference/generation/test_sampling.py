@@ -2,9 +2,16 @@
 
 import pytest
 import torch
+from transformers import TopPLogitsWarper
 
 from stages.inference.generation.completions import RawCompletion
-from stages.inference.generation.sampling import SeededGumbel, generate_completions, splitmix64
+from stages.inference.generation.sampling import (
+    FIRST_LOOK,
+    Nucleus,
+    SeededGumbel,
+    generate_completions,
+    splitmix64,
+)
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 PROMPTS = [[5, 9, 30], [7, 8], [40, 41, 42, 43, 44], [3]]
@@ -62,6 +69,22 @@ def test_draws_follow_the_distribution() -> None:
 def test_an_excluded_token_is_never_drawn() -> None:
     scores = torch.tensor([[0.0, -float("inf")]]).expand(500, 2)
     assert not SeededGumbel(range(500))(torch.zeros(500, 1), scores).argmax(dim=1).any()
+
+
+@pytest.mark.parametrize("n_tokens", [7, FIRST_LOOK, 9 * FIRST_LOOK])
+@pytest.mark.parametrize("top_p", [0.0001, 0.5, 0.9])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 8.0])  # 0: all alike, so no first look suffices
+def test_the_nucleus_is_that_of_transformers(n_tokens: int, top_p: float, spread: float) -> None:
+    scores = spread * torch.randn(3, n_tokens, generator=torch.Generator().manual_seed(1))
+    scores += torch.arange(n_tokens) * 1e-6  # no two alike
+    ids = torch.zeros(3, 1, dtype=torch.long)
+    ours, theirs = Nucleus(top_p)(ids, scores), TopPLogitsWarper(top_p)(ids, scores)
+    at_the_edge = torch.isfinite(ours).sum(dim=1) - torch.isfinite(theirs).sum(dim=1)
+    # float32 sums a token's share into 1 in another order: the last of many may fall on either side
+    assert at_the_edge.abs().max() <= (0 if n_tokens == 7 else n_tokens // 100)
+    both = torch.isfinite(ours) & torch.isfinite(theirs)
+    assert torch.equal(ours[both], theirs[both])
+    assert both.sum(dim=1).min() >= 1
 
 
 def test_the_noise_is_splitmix64s() -> None:
