@@ -2,7 +2,7 @@
 
 Reads the five metrics files and the hash of the texts, writes metrics/gate.json. A failed gate is
 a result, not an error; `bluepencil gate` is what fails a job. A number that cannot be used makes
-its gate invalid. What the probe found is a warning beside the verdicts and changes none.
+its gate invalid. What the probe and `writing` found is a warning beside the verdicts and changes none.
 """
 
 from stages.decision.data_facts import gather_data_facts
@@ -18,6 +18,7 @@ from stages.decision.evidence import (
 from stages.decision.findings import exact_limits
 from stages.decision.judge import judge_accuracy, judge_capability, judge_winrate, summarize_gates
 from stages.decision.probe_warnings import ProbeLimits, warn
+from stages.decision.writing_remark import parse_writing, remark
 from stages.files.io import read_json_if_there, sha256_file, write_json
 from stages.files.json_text import as_written
 from stages.run import paths
@@ -56,8 +57,14 @@ def main() -> None:
         max_repetition_rise=as_written(probe.max_repetition_rise),
         max_following_drop=as_written(probe.max_following_drop),
     )
-    said = warn(read_json_if_there(paths.PROBE_METRICS), probe_limits)
-    warnings = {"warnings": said} if said else {}  # no empty text: DVC shows what is there
+    max_rise = as_written(params.limits.writing.max_unsupported_rise)
+    said = [
+        warn(read_json_if_there(paths.PROBE_METRICS), probe_limits),
+        remark(parse_writing(read_json_if_there(paths.WRITING_METRICS)), max_rise),
+    ]
+    warnings = (
+        {"warnings": " ".join(filter(None, said))} if any(said) else {}
+    )  # no empty text: DVC shows what is there
     write_json(paths.GATE_METRICS, {"gate": {**gates, **warnings, "evidence": evidence}})
 
 

@@ -351,11 +351,16 @@ class ProbeLimit(Section):
     max_following_drop: Share
 
 
+class WritingLimit(Section):
+    max_unsupported_rise: NonNegative
+
+
 class LimitsParams(Section):
     accuracy: ShareLimit
     winrate: ShareLimit
     capability: CapabilityLimit
     probe: ProbeLimit
+    writing: WritingLimit
 
 
 class ReleaseParams(Section):

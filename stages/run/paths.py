@@ -39,6 +39,9 @@ CAPABILITY_PLOTS = DATA / "capability"
 PROBE_METRICS = METRICS / "probe.json"
 PROBE_TABLES = DATA / "probe_summary"
 
+WRITING_METRICS = METRICS / "writing.json"
+WRITING_TABLES = DATA / "writing"
+
 GATE_METRICS = METRICS / "gate.json"
 FOUNDER_PAGE = Path("reports/founder.html")
 MODEL_CARD = Path("reports/model_card.md")

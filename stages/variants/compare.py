@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from stages.decision.writing_remark import WritingEvidence, parse_writing
 from stages.errors import InputError
 from stages.files.io import read_jsonl, write_text
 from stages.inference.generation.completions import Generation
@@ -138,6 +139,7 @@ def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
     """The experiment's numbers; the mean length is that of its cached completions."""
     length = mean_n_tokens(experiment.outs.get(COMPLETIONS)) if with_length else None
     base_length = mean_n_tokens(experiment.outs.get(BASE_COMPLETIONS)) if with_length else None
+    writing = parse_writing(experiment.metrics.get(paths.WRITING_METRICS.as_posix()))
     return Variant(
         name=experiment.name,
         rev=experiment.rev,
@@ -147,6 +149,7 @@ def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
         mean_n_tokens=length,
         margins_hash=experiment.hashes.get(MARGINS),
         length_ratio=length / base_length if length and base_length else None,
+        made_up=writing.unsupported_per_100_words if isinstance(writing, WritingEvidence) else None,
         trained_on=experiment.trained_on,
     )
 

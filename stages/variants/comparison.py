@@ -24,6 +24,7 @@ HEADER = (
     "drop",
     "tokens",
     "of base",
+    "made up",
     "overall",
     "frontier",
 )
@@ -93,6 +94,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print()
         print_table(console, header, rows, folded="variant")
     remarks = [*([] if differs else ["No parameter differs."]), *frontier_line(comparison)]
+    remarks += made_up_line(comparison.variants)
     for lines in filter(None, (remarks, choice_lines(comparison), *map(pairing_lines, comparison.pairings))):
         console.print()
         for line in lines:
@@ -191,6 +193,19 @@ def frontier_line(comparison: Comparison) -> list[str]:
     return [f"No other beats these in both held-out accuracy and drop: {listed(names)}."] if names else []
 
 
+def made_up(run: Variant) -> str:
+    """Made-up figures and names in 100 words beyond the base's, with the range, where measured."""
+    rate = run.made_up
+    return f"{rate.difference:+.1f} ({rate.low:+.1f} to {rate.high:+.1f})" if rate else ""
+
+
+def made_up_line(variants: Sequence[Variant]) -> list[str]:
+    """The same for each variant that has it, in one sentence."""
+    told = [f"{run.name} {made_up(run)}" for run in variants if run.made_up]
+    about = "Figures and names that no prompt gave, in 100 words beyond the base's"
+    return [f"{about}: {listed(told)}."] if told else []
+
+
 def candidate_rows(candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:
     """A header and one row a candidate, with the parameters that differ; empty where each is one run."""
     if all(len(one.runs) == 1 for one in candidates):
@@ -229,6 +244,7 @@ def table_rows(candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:
             *(gate_cell(getattr(one.gates, name) if one.gates else None) for name in GATE_NAMES),
             f"{one.mean_n_tokens:.0f}" if one.mean_n_tokens is not None else NOT_THERE,
             f"{one.length_ratio:.2f}x" if one.length_ratio is not None else NOT_THERE,
+            made_up(one) or NOT_THERE,
             one.gates.overall.state if one.gates else NOT_THERE,
             "*" if one.name in frontier else "",
         )

@@ -20,7 +20,9 @@ from stages.run.params import PARAMS_FILE
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is built in: ten times faster
 LOCK = "dvc.lock"
-METRICS = (paths.GATE_METRICS.as_posix(), paths.ACCURACY_METRICS.as_posix())
+METRICS = tuple(
+    path.as_posix() for path in (paths.GATE_METRICS, paths.ACCURACY_METRICS, paths.WRITING_METRICS)
+)
 MARGINS = paths.MARGINS.as_posix()
 HOLDOUT = paths.HOLDOUT_PAIRS.as_posix()
 WORKSPACE = "workspace"

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from stages.decision.verdicts import StoredGates, parse_gates
+from stages.decision.writing_remark import Rate
 from stages.measures.intervals import Interval, clustered_wilson
 
 LEVEL = 0.05
@@ -35,6 +36,7 @@ class Variant(NamedTuple):
     mean_n_tokens: float | None
     margins_hash: str | None
     length_ratio: float | None = None  # mean tokens of its completions over those of the base
+    made_up: Rate | None = None  # figures and names that no prompt gave, in 100 words
     trained_on: str | None = None  # hash of all that `train` read, code included
 
 

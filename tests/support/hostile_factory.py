@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stages import accuracy, capability, gate, probe_summary, report, winrate
+from stages import accuracy, capability, gate, probe_summary, report, winrate, writing
 from stages.cli.study.plan import plan_study
 from stages.cli.study.reveal import reveal
 from stages.files.io import write_json, write_jsonl
@@ -59,7 +59,7 @@ def build_world(folder: Path) -> str:
         hand_in(study_id, dict.fromkeys(EDITORS, prefers("POLICYTEXT")))
         write_json(paths.BALLOTS / study_id / "receipts.json", {})
         reveal(despite_missing="")
-        for stage in (accuracy, capability, winrate, probe_summary, gate, report):
+        for stage in (accuracy, capability, winrate, probe_summary, writing, gate, report):
             stage.main()
         shutil.copyfile(paths.BALLOTS / study_id / "editor-1.json", "sent.json")
         plan_study()

@@ -20,7 +20,7 @@ PLACES: dict[str, tuple[float, float]] = {
     "mmlu@base": (0, 4), "mmlu@policy": (1, 4), "probe@base": (2, 4), "probe@policy": (3, 4),
     "generate@base": (4, 4), "generate@policy": (5, 4), "holdout": (6, 4),
     "capability": (0.5, 5), "probe_summary": (2.5, 5), "blind": (4.5, 5), "accuracy": (6, 5),
-    "winrate": (4.5, 6), "gate": (4.5, 7.5), "report": (4.5, 8.5),
+    "winrate": (4.5, 6), "writing": (3, 6), "gate": (4.5, 7.5), "report": (4.5, 8.5),
 }  # fmt: skip
 FONT = 'font-family="system-ui, sans-serif" text-anchor="middle"'
 FILLS = {"once": "#e8eef7", "variant": "#fdebd0"}

@@ -17,7 +17,7 @@ import yaml
 from dvc.repo import Repo
 from peft import LoraConfig, get_peft_model
 
-from stages import gate, generate, probe_summary, report, winrate
+from stages import gate, generate, probe_summary, report, winrate, writing
 from stages.cli.study.reveal import reveal
 from stages.files.io import sha256_file, write_json, write_jsonl
 from stages.files.pairs import Prompt, SplitPair
@@ -211,6 +211,7 @@ def write_metrics() -> None:
     for model in ("base", "policy"):
         write_jsonl(paths.probe_rows(model), make_rows())
     probe_summary.main()
+    writing.main()
 
 
 def change_yaml(path: str, name: str, value: Any) -> None:

@@ -8,7 +8,18 @@ from typing import NamedTuple
 
 import pytest
 
-from stages import accuracy, blind, capability, gate, probe_summary, reference, report, split, winrate
+from stages import (
+    accuracy,
+    blind,
+    capability,
+    gate,
+    probe_summary,
+    reference,
+    report,
+    split,
+    winrate,
+    writing,
+)
 from stages.cli import pipeline
 from stages.cli.study.app import import_judgements, verify
 from stages.cli.study.plan import plan_study
@@ -80,6 +91,7 @@ REFUSING = [
     Reader("data/generate/base.jsonl", blind.main),
     Reader("data/generate/policy.jsonl", blind.main),
     Reader("data/blind/items.jsonl", winrate.main),
+    Reader("data/blind/items.jsonl", writing.main),
     Reader("data/mmlu/base.jsonl", capability.main),
     Reader("data/mmlu/policy.jsonl", capability.main),
     Reader("data/probe/base.jsonl", probe_summary.main),
