@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo repro test browser bench bench-gpu calibrate torture check format venv licences lock
+.PHONY: demo repro test browser bench bench-gpu calibrate torture check format venv qlora licences lock
 
 demo: venv ## the whole pipeline on the built-in model and the sample data
 	$(BIN)/bluepencil repro
@@ -69,6 +69,9 @@ venv: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+qlora: venv ## add bitsandbytes alone: 4 bits and optimizers of 8 bits, on CUDA
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-qlora.lock
 
 licences: venv ## rewrite docs/licences.md from what is installed
 	$(BIN)/python -m tests.support.licences

@@ -10,7 +10,7 @@ from stages.files.hashing import hash_settings, seed
 from stages.files.io import read_jsonl, write_jsonl
 from stages.files.pairs import Prompt, first_rows
 from stages.inference.generation.completions import make_generation
-from stages.run import paths
+from stages.run import paths, processes
 from stages.run.params import load_params
 from stages.run.shell import model_argument, run_stage
 
@@ -24,6 +24,7 @@ def main() -> None:
         read_jsonl(paths.VALIDATED_PROMPTS, Prompt), settings.n_prompts, key="generate.n_prompts"
     )
     seeds = [seed(str(settings.seed), prompt.prompt_id) for prompt in prompts]
+    processes.start_scoring(params, module="stages.generate")
 
     from stages.inference.generation.sampling import NEUTRAL, generate_completions
     from stages.model.checkpoint import describe_rendering, for_short_texts, load_model, load_tokenizer
@@ -50,7 +51,8 @@ def main() -> None:
         make_generation(prompt, raw, seed=one_seed, settings_sha256=settings_sha256)
         for prompt, raw, one_seed in zip(prompts, completions, seeds, strict=True)
     ]
-    write_jsonl(paths.generations(model_name), rows)
+    if processes.is_main_process():
+        write_jsonl(paths.generations(model_name), rows)
 
 
 if __name__ == "__main__":

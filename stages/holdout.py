@@ -11,7 +11,7 @@ from stages.files.pairs import SplitPair, first_rows, split_sha256
 from stages.logprobs.margins import margin_row
 from stages.logprobs.reference import match_reference
 from stages.model.rendered import kept_pairs
-from stages.run import paths
+from stages.run import paths, processes
 from stages.run.params import load_params
 from stages.run.shell import run_stage
 
@@ -26,6 +26,7 @@ def main() -> None:
         "holdout": first_rows(holdout, params.size.n_holdout_scored, key="size.n_holdout_scored"),
     }
     split_hash = split_sha256(holdout)
+    processes.start_scoring(params, module="stages.holdout")
 
     from stages.logprobs.reference_table import read_reference
     from stages.logprobs.scoring import prepare_for_scoring, score_pairs
@@ -55,7 +56,8 @@ def main() -> None:
             )
             for pair, base_row in zip(kept_pairs(pairs, rendered), base_rows, strict=True)
         ]
-    write_jsonl(paths.MARGINS, rows)
+    if processes.is_main_process():
+        write_jsonl(paths.MARGINS, rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sys
 from stages.files.hashing import hash_settings
 from stages.files.io import write_jsonl
 from stages.inference.mmlu.asking import choose_questions, describe_config, load_questions, make_answers
-from stages.run import paths
+from stages.run import paths, processes
 from stages.run.params import load_params
 from stages.run.shell import model_argument, run_stage
 
@@ -19,6 +19,7 @@ def main() -> None:
     model_name = model_argument(sys.argv)
     params = load_params()
     questions = choose_questions(load_questions(params.mmlu), params)
+    processes.start_scoring(params, module="stages.mmlu")
 
     from stages.inference.mmlu.lm_eval import score_questions, wrap_model
     from stages.model.checkpoint import describe_rendering, for_short_texts, load_model, load_tokenizer
@@ -34,7 +35,9 @@ def main() -> None:
         apply_chat_template=params.mmlu.apply_chat_template,
     )
     config_sha256 = hash_settings(describe_config(params, questions, rendering=describe_rendering(tokenizer)))
-    write_jsonl(paths.mmlu_answers(model_name), make_answers(questions.items, scores, config_sha256))
+    answers = make_answers(questions.items, scores, config_sha256)
+    if processes.is_main_process():
+        write_jsonl(paths.mmlu_answers(model_name), answers)
 
 
 if __name__ == "__main__":

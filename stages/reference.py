@@ -6,7 +6,7 @@ Reads `models/base` and the split; writes `data/reference/logps.parquet`.
 from stages.files.io import read_jsonl
 from stages.files.pairs import SplitPair, first_rows
 from stages.logprobs.reference import ReferenceRow
-from stages.run import paths
+from stages.run import paths, processes
 from stages.run.params import load_params
 from stages.run.shell import run_stage
 
@@ -29,6 +29,7 @@ def main() -> None:
             key="size.n_holdout_scored",
         ),
     }
+    processes.start_scoring(params, module="stages.reference")
 
     from stages.logprobs.reference_table import write_reference
     from stages.logprobs.scoring import prepare_for_scoring, score_pairs
@@ -52,7 +53,8 @@ def main() -> None:
             label=f"reference, {part}",
         )
         rows += [ReferenceRow(*pair, *scored[pair.pair_id]) for pair in pairs]
-    write_reference(paths.REFERENCE_LOGPS, rows)
+    if processes.is_main_process():
+        write_reference(paths.REFERENCE_LOGPS, rows)
 
 
 if __name__ == "__main__":

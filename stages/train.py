@@ -11,7 +11,7 @@ from stages.files.io import read_jsonl, replacing_folder, write_csv, write_json
 from stages.files.pairs import SplitPair, first_rows
 from stages.logprobs.reference import match_reference
 from stages.model.manifest import MANIFEST
-from stages.run import paths
+from stages.run import paths, processes
 from stages.run.params import load_params
 from stages.run.progress import say
 from stages.run.shell import run_stage
@@ -23,12 +23,12 @@ def main() -> None:
     train, runtime, config = params.train, params.runtime, Path(params.processes.accelerate_config)
     pairs = first_rows(read_jsonl(paths.TRAIN_PAIRS, SplitPair), params.size.n_train, key="size.n_train")
 
-    from stages.training import launch
-
-    launch.start(config, runtime, module="stages.train")
+    processes.start_training(config, runtime, module="stages.train")
+    runtime = processes.share_threads(runtime)
 
     from stages.logprobs.reference_table import read_reference
-    from stages.model.checkpoint import base_sha256, load_model, load_tokenizer, use_threads
+    from stages.model.checkpoint import base_sha256, load_model, load_tokenizer
+    from stages.model.device import use_threads
     from stages.model.rendering import render_pairs
     from stages.training import checkpoints, dpo
     from stages.training.watch import LOGGED
@@ -51,7 +51,7 @@ def main() -> None:
         resume_from = checkpoints.where_to_resume(folder)
         dpo.train_policy(trainer, resume_from=resume_from)
         weights = dpo.gather_weights(trainer)
-        if launch.is_main_process():
+        if processes.is_main_process():
             manifest = {
                 "method": train.method,
                 "base_sha256": base_sha256(paths.BASE_MODEL),

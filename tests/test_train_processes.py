@@ -12,8 +12,8 @@ import yaml
 
 from stages import reference, train
 from stages.errors import ModelError, ParamsError
+from stages.run import accelerate_config, processes
 from stages.run.params import RuntimeParams, load_params
-from stages.training import launch
 from stages.training.batching import n_repeated_pairs
 from tests.support.tiny_project import ROOT, make_project, run_module, set_train
 
@@ -60,9 +60,9 @@ def test_a_process_that_fails_or_falls_silent_ends_the_run(
     second_process: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_project(tmp_path, n_train=8)
-    set_train(tmp_path, accelerate_config="sizes/accelerate/two_cpu_processes.yaml", save_steps=1)
     monkeypatch.chdir(tmp_path)
     reference.main()
+    set_train(tmp_path, accelerate_config="sizes/accelerate/two_cpu_processes.yaml", save_steps=1)
 
     done = run_module(tmp_path, "tests.support.one_fails_train", SECOND_PROCESS=second_process)
 
@@ -85,16 +85,17 @@ def test_the_stage_turns_itself_into_accelerate_launch(monkeypatch: pytest.Monke
     programs: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda _path, arguments: programs.append(arguments))
     config = CONFIGS / "two_cpu_processes.yaml"
-    launch.start(CONFIGS / "one_process.yaml", ON_CPU, module="stages.train")
+    processes.start_training(CONFIGS / "one_process.yaml", ON_CPU, module="stages.train")
     assert programs == []
     monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
-    launch.start(config, ON_CPU, module="stages.train")
+    processes.start_training(config, ON_CPU, module="stages.train")
     assert os.environ["GLOO_SOCKET_IFNAME"].startswith("lo")  # nothing asks for the host's own address
     assert programs == [
         [
             sys.executable,
             "-m",
-            "accelerate.commands.launch",
+            "stages.run.launched",
+            "accelerate",
             "--config_file",
             str(config),
             "-m",
@@ -102,7 +103,7 @@ def test_the_stage_turns_itself_into_accelerate_launch(monkeypatch: pytest.Monke
         ]
     ]
     monkeypatch.setenv("LOCAL_RANK", "1")
-    launch.start(config, ON_CPU, module="stages.train")
+    processes.start_training(config, ON_CPU, module="stages.train")
     assert len(programs) == 1
 
 
@@ -139,29 +140,29 @@ def test_a_config_that_cannot_work_is_refused_before_anything_starts(
 ) -> None:
     config = changed(tmp_path, name, change)
     with pytest.raises(ParamsError) as error:
-        launch.start(config, runtime, module="stages.train")
+        processes.start_training(config, runtime, module="stages.train")
     for word in [str(config), *words]:
         assert word in str(error.value)
 
 
 def test_deepspeed_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 8)
+    monkeypatch.setattr(accelerate_config, "card_names", lambda: ["H200"] * 8)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     for name in ("zero2.yaml", "zero3.yaml"):
         with pytest.raises(ModelError, match="needs the package deepspeed, which is not installed"):
-            launch.start(CONFIGS / name, ON_CUDA, module="stages.train")
+            processes.start_training(CONFIGS / name, ON_CUDA, module="stages.train")
 
 
 def test_every_shipped_config_could_start_on_eight_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 8)
+    monkeypatch.setattr(accelerate_config, "card_names", lambda: ["H200"] * 8)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
     for config in CONFIGS.glob("*.yaml"):
-        kind = launch.read_config(config)["distributed_type"]
-        if kind != launch.ONE_PROCESS:
-            launch.check_config(config, ON_CPU if "cpu" in config.name else ON_CUDA)
+        kind = accelerate_config.read_config(config)["distributed_type"]
+        if kind != accelerate_config.ONE_PROCESS:
+            accelerate_config.check_config(config, ON_CPU if "cpu" in config.name else ON_CUDA)
 
 
 def test_a_file_that_is_no_config_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("a: [")
     with pytest.raises(ParamsError, match="not readable as YAML"):
-        launch.read_config(tmp_path / "config.yaml")
+        accelerate_config.read_config(tmp_path / "config.yaml")

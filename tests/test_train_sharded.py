@@ -97,9 +97,9 @@ def test_log_probs_are_not_rounded_where_bfloat16_weights_are_shared(
     make_project(tmp_path, n_train=4, train=FULL | {"num_train_epochs": 1.0})
     params = (tmp_path / "params.yaml").read_text().replace("dtype: float32", "dtype: bfloat16")
     (tmp_path / "params.yaml").write_text(params)
-    shard(tmp_path)
     monkeypatch.chdir(tmp_path)
     reference.main()
+    shard(tmp_path)
 
     done = run_module(tmp_path, "tests.support.sharded_train")
 

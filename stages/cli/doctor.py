@@ -8,13 +8,13 @@ import typer
 from stages.errors import ParamsError
 from stages.files.json_text import dump_json
 from stages.pages.terminal import open_console, print_table, print_text
+from stages.run import accelerate_config
 from stages.run.params import Params, load_params
 from stages.sizing import machine
 from stages.sizing.estimates import Lengths, Plan, Shards, StageEstimate, estimate_stages
 from stages.sizing.lengths import PairFile, estimate_lengths, measure_pairs
 from stages.sizing.model_config import Found, find_shape
 from stages.sizing.way_out import GIB, Finding, disk_bytes, find_misfits
-from stages.training import launch
 
 ALL_QUESTIONS = {"bundled": 280, "csv": 14042, "hub": 14042}
 PACKAGES = [
@@ -61,7 +61,7 @@ def doctor(
 def make_plan(params: Params, n_pairs: int) -> Plan:
     """The parameters that decide memory and time; `all` becomes the number there is."""
     train, size, split = params.train, params.size, params.split
-    config = launch.read_config(Path(params.processes.accelerate_config))
+    config = accelerate_config.read_config(Path(params.processes.accelerate_config))
     n_learned = max(1, n_pairs - split.n_holdout - split.n_selection)
 
     def wanted(value: Literal["all"] | int, there: int) -> int:
@@ -108,7 +108,7 @@ def check_environment(params: Params, plan: Plan, found: Found, *, is_elsewhere:
     wanted = [*PACKAGES, *(["bitsandbytes"] if plan.is_quantized else []), *_deepspeed(params)]
     absent = [] if is_elsewhere else machine.absent_packages(wanted)
     if absent:
-        ways = {"bitsandbytes": "pip install -e '.[qlora]'", "deepspeed": "pip install deepspeed"}
+        ways = {"bitsandbytes": "make qlora", "deepspeed": "pip install deepspeed"}
         way_out = "; ".join(sorted({f"`{ways.get(name, 'make venv')}`" for name in absent}))
         findings.append(Finding("packages", f"not installed: {', '.join(absent)}", way_out))
     if params.runtime.device == "cuda" and not is_elsewhere:
@@ -127,7 +127,7 @@ def check_environment(params: Params, plan: Plan, found: Found, *, is_elsewhere:
 
 
 def _deepspeed(params: Params) -> list[str]:
-    config = launch.read_config(Path(params.processes.accelerate_config))
+    config = accelerate_config.read_config(Path(params.processes.accelerate_config))
     return ["deepspeed"] if config["distributed_type"] == "DEEPSPEED" else []
 
 

@@ -7,6 +7,7 @@ import torch
 
 from stages.errors import RuntimeCheckError
 from stages.model.rendered import RenderedPair, similar_length_batches
+from stages.run.processes import deal, gather
 from stages.run.progress import track
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ def score_pairs(
 ) -> dict[str, PairLogps]:
     """Score all pairs, by pair id; a non-finite log-prob is a RuntimeCheckError that names its pair."""
     scored: dict[str, PairLogps] = {}
-    batches = list(similar_length_batches(pairs, batch_size=batch_size))
+    batches = deal(list(similar_length_batches(pairs, batch_size=batch_size)))
     for batch in track(batches, total=len(batches), label=label, unit="batches"):
         scored.update(score_batch(model, batch, pad_token_id=pad_token_id))
-    return scored
+    return gather(scored)
 
 
 def score_batch(

@@ -1,7 +1,6 @@
 """Loads tokenizers and models from a folder: safetensors only, no remote code, one runtime for all stages."""
 
 import importlib.util
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.errors import BluePencilError, ModelError, first_line
 from stages.files.io import read_json, sha256_file
+from stages.model.device import refuse_full_card, use_threads
 from stages.model.manifest import MANIFEST, Rendering
 from stages.run.params import RuntimeParams
 from stages.run.progress import say
@@ -107,6 +107,8 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
     full_policy = policy is not None and not (policy / ADAPTER_CONFIG).exists()
     folder = policy if policy is not None and full_policy else base
     quantization = _quantization(runtime)
+    with reading_checkpoint(f"{folder}: the weights cannot be counted"):
+        refuse_full_card(folder, runtime)
     with reading_checkpoint(f"{folder}: the model cannot be loaded"):
         model, info = AutoModelForCausalLM.from_pretrained(
             str(folder),
@@ -203,27 +205,6 @@ def _check_vocabulary(tokenizer: "PreTrainedTokenizerBase", folder: Path, where:
         )
 
 
-def use_threads(runtime: RuntimeParams) -> None:
-    """Fix the device and the thread count: sums over another number of threads may differ in the last bit.
-
-    Processes that train together on the CPUs of one machine share the threads: with more of them than cores
-    they would wait for each other at every product.
-    """
-    import torch
-
-    if runtime.device == "cuda" and not torch.cuda.is_available():
-        raise ModelError(
-            "runtime.device is cuda, but no CUDA device is here; set cpu (`bluepencil size default`)"
-        )
-    n_threads = runtime.n_threads
-    if runtime.device == "cuda":  # of several processes each has its own card
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    else:
-        n_threads = max(1, n_threads // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # torchrun's word
-    if torch.get_num_threads() != n_threads:
-        torch.set_num_threads(n_threads)
-
-
 def base_sha256(base: Path) -> str:
     """What `models/base` is, as one hash: that of its manifest, which holds the hash of every file."""
     return sha256_file(base / MANIFEST)
@@ -241,7 +222,7 @@ def _quantization(runtime: RuntimeParams) -> dict[str, Any]:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
             "runtime.quantization nf4 needs the package bitsandbytes, which is not installed; "
-            "`pip install -e '.[qlora]'`, or set runtime.quantization none and train.method lora"
+            "`make qlora`, or set runtime.quantization none and train.method lora"
         )
     import torch
     from transformers import BitsAndBytesConfig

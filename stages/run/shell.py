@@ -14,7 +14,19 @@ from typing import Literal, NoReturn
 from stages.errors import BluePencilError, InputError, ParamsError
 
 DVC_STATE = "DVC_SITE_CACHE_DIR"  # DVC's name of it, which goes before its setting core.site_cache_dir
+FAILURES = "BLUEPENCIL_FAILURES"  # a folder, in which the first of several processes that fails leaves a file
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# What to lower where memory runs out, by the stage.
+LESS_MEMORY = {
+    "reference": "lower rows.score_batch_size",
+    "holdout": "lower rows.score_batch_size",
+    "train": "lower train.per_device_train_batch_size and raise train.gradient_accumulation_steps as "
+    "much, or "
+    "set train.gradient_checkpointing true",
+    "generate": "lower generate.batch_size",
+    "mmlu": "lower mmlu.max_batch_tokens",
+    "probe": "lower probe.batch_size",
+}
 DISK_IS_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 ENVIRONMENT = {
@@ -56,11 +68,23 @@ def run_stage(main: Callable[[], None]) -> None:
 
 
 def fail_at_once(error: Exception) -> NoReturn:
-    """End one of several processes with its message, and so the run: torchrun then ends the others."""
+    """End one of several processes, and so the run: torchrun ends the others. The first gives its message."""
     message = in_words(error)
     said = "".join(traceback.format_exception(error)) if message is None else f"bluepencil: {message}"
-    print(said, file=sys.stderr)
+    if _is_first_to_fail():
+        print(said, file=sys.stderr)
     leave_at_once(1 if message is None else exit_code(error))
+
+
+def _is_first_to_fail() -> bool:
+    folder = os.environ.get(FAILURES)
+    if folder is None or not Path(folder).is_dir():
+        return True
+    try:
+        (Path(folder) / "first").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def leave_at_once(code: int) -> NoReturn:
@@ -97,10 +121,16 @@ def in_words(error: Exception) -> str | None:
             f"a file could not be written ({what}): the disk is full, or a limit on file size holds; "
             f"make room for {place} and run again. Nothing that was there before is lost"
         )
+    way_out = LESS_MEMORY.get(Path(sys.argv[0]).stem, "lower the batch sizes in params.yaml")
+    if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, of a GPU
+        return (
+            f"out of GPU memory; {way_out}, and run again; `bluepencil doctor` says what fits, `nvidia-smi` "
+            "whether another job holds the card"
+        )
     if isinstance(error, MemoryError) or "not enough memory" in str(error) or "allocate memory" in str(error):
         return (
-            "this machine has no memory left; end other programs, or lower the batch sizes in params.yaml "
-            "(`bluepencil doctor` says what fits) and run again"
+            f"this machine has no memory left; end other programs, or {way_out}, and run again; "
+            "`bluepencil doctor` says what fits"
         )
     return None
 

@@ -21,9 +21,10 @@ from stages.files.hashing import hex_digest
 from stages.files.io import read_json, sha256_file, write_json
 from stages.files.json_text import dump_json
 from stages.run.params import RowsParams, RuntimeParams, TrainParams
+from stages.run.processes import is_main_process, n_processes
 from stages.run.progress import say
 from stages.run.shell import is_disk_full
-from stages.training.launch import is_main_process, n_processes, share_from_main
+from stages.training.groups import share_from_main
 
 COMPLETE = "complete.json"  # written last; a checkpoint without it was cut off while saving
 ABANDONED_AFTER_DAYS = 30

@@ -18,7 +18,7 @@ from stages.logprobs.scoring import score_batch
 from stages.model.adapters import lora_config, settings_of
 from stages.model.rendered import RenderedPair
 from stages.run.params import CudaOptimizer, RuntimeParams, TrainParams, WatchParams
-from stages.training import launch
+from stages.training import groups
 from stages.training.pair_trainer import PairCollator, PairTrainer, before_sharding
 from stages.training.watch import Watch
 
@@ -45,12 +45,12 @@ def build_trainer(
     """
     if train.optim in get_args(CudaOptimizer) and importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
-            f"train.optim {train.optim} needs the package bitsandbytes, which is not installed; see "
-            "docs/gpu.md, or set train.optim adamw_torch_fused"
+            f"train.optim {train.optim} needs the package bitsandbytes, which is not installed; `make qlora`, or "
+            "set train.optim adamw_torch_fused"
         )
     # Trainer logs by report_to and prints by callback; Watch and log.csv say it instead
     os.environ["ACCELERATE_USE_CPU"] = str(runtime.device == "cpu").lower()
-    launch.meet_processes(on_cpu=runtime.device == "cpu", patience_seconds=LONGEST_WAIT_SECONDS)
+    groups.meet_processes(on_cpu=runtime.device == "cpu", patience_seconds=LONGEST_WAIT_SECONDS)
     config = DPOConfig(
         **(settings_of(DPOConfig, train) | {"max_steps": train.max_steps or -1}),
         output_dir=str(checkpoints),
@@ -70,7 +70,7 @@ def build_trainer(
         disable_tqdm=True,
         trust_remote_code=False,
     )
-    launch.shard_on_cpus()
+    groups.shard_on_cpus()
     disable_dropout_in_model(model)
     try:
         trainer = PairTrainer(
@@ -174,11 +174,6 @@ def train_policy(trainer: PairTrainer, *, resume_from: Path | None) -> None:
         raise RuntimeCheckError(
             f"train: {resume_from} is sealed, yet holds what no training writes; somebody put it there. "
             f"Nothing of it was run; remove {trainer.args.output_dir} and start again"
-        ) from error
-    except torch.OutOfMemoryError as error:
-        raise ModelError(
-            "train: out of GPU memory; lower train.per_device_train_batch_size and raise "
-            "train.gradient_accumulation_steps as much, or set train.gradient_checkpointing true"
         ) from error
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from stages import train
+from stages.run import processes
 from stages.run.params import load_params
 from stages.run.shell import run_stage
-from stages.training import launch
 
 CUT_OFF_AT_STEP = 5
 
@@ -17,7 +17,7 @@ class CutOff(Exception):  # noqa: N818 - an event, not a mistake
 
 def main() -> None:
     params = load_params()
-    launch.start(
+    processes.start_training(
         Path(params.processes.accelerate_config), params.runtime, module="tests.support.cut_off_train"
     )
 

@@ -30,6 +30,8 @@ INTRODUCTION = """\
 Every package of `requirements.lock` as its own metadata states it; `make licences` writes this page, and a test
 (`tests/system/test_licences.py`) keeps it in step with the lock.
 
+`requirements-qlora.lock` adds bitsandbytes (MIT), which `make qlora` installs.
+
 Known vulnerabilities are looked up with `pip-audit -r requirements.lock --no-deps --disable-pip`, in an environment of its
 own. It asks an advisory service over the network (PyPI's, or `-s osv`); no stage and no test needs it. No answer of
 such a service is recorded here: run it where you deploy.

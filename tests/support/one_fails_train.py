@@ -7,9 +7,9 @@ from typing import Any
 
 from stages import train
 from stages.errors import RuntimeCheckError
+from stages.run import processes
 from stages.run.params import load_params
 from stages.run.shell import run_stage
-from stages.training import launch
 
 AT_STEP = 1
 PATIENCE_SECONDS = 30
@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 30
 
 def main() -> None:
     params = load_params()
-    launch.start(
+    processes.start_training(
         Path(params.processes.accelerate_config), params.runtime, module="tests.support.one_fails_train"
     )
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from stages import train
+from stages.run import processes
 from stages.run.params import load_params
 from stages.run.shell import run_stage
-from stages.training import launch
 
 
 def refuse_second_model(*_args: Any, **_kwargs: Any) -> NoReturn:
@@ -17,7 +17,7 @@ def refuse_second_model(*_args: Any, **_kwargs: Any) -> NoReturn:
 
 def main() -> None:
     params = load_params()
-    launch.start(
+    processes.start_training(
         Path(params.processes.accelerate_config), params.runtime, module="tests.support.sharded_train"
     )
 

@@ -77,6 +77,14 @@ def set_train(
     write_text(project / "params.yaml", yaml.safe_dump(params))
 
 
+def change_params(project: Path, **sections: dict[str, Any]) -> None:
+    """Change keys of the named sections of the project's parameters."""
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    for name, changes in sections.items():
+        params[name] |= changes
+    write_text(project / "params.yaml", yaml.safe_dump(params))
+
+
 LONGEST_RUN_SECONDS = 400  # a run that hangs is ended, and the test fails, long before a CI job does
 
 

@@ -29,12 +29,11 @@ from stages.files.io import read_json
 from stages.inference.mmlu import sources as mmlu_questions
 from stages.logprobs.reference_table import read_reference
 from stages.release import objections as release_checks
-from stages.run import paths
+from stages.run import accelerate_config, paths
 from stages.run.params import load_params
 from stages.sizing import model_config
 from stages.study.collecting import collect_ballot
 from stages.study.opening import settle_prereg
-from stages.training import launch
 from tests.support.hostile_factory import DAMAGES, build_world, copy_world, snapshot
 
 WAY_OUT = re.compile(
@@ -52,7 +51,7 @@ class Reader(NamedTuple):
 
 
 def config() -> object:
-    return launch.check_config(Path("accelerate.yaml"), load_params().runtime)
+    return accelerate_config.check_config(Path("accelerate.yaml"), load_params().runtime)
 
 
 def mmlu() -> object:

@@ -28,6 +28,12 @@ def test_the_licence_is_said_where_people_and_tools_look() -> None:
     )
 
 
+def test_the_lock_of_qlora_names_one_package_that_the_other_lock_has_not() -> None:
+    lines = (ROOT / "requirements-qlora.lock").read_text().split()
+    assert [line.split("==")[0] for line in lines] == ["bitsandbytes"]
+    assert "bitsandbytes" not in {name for name, _ in locked_packages()}
+
+
 def test_every_locked_package_is_on_the_page() -> None:
     page = DOCUMENT.read_text(encoding="utf-8")
     assert [name for name, version in locked_packages() if f"| {name} | {version} |" not in page] == []

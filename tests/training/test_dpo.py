@@ -25,9 +25,11 @@ from stages.errors import ModelError, ParamsError, RuntimeCheckError
 from stages.files.io import write_json
 from stages.logprobs.reference import ReferenceRow, reference_sums
 from stages.logprobs.scoring import prepare_for_scoring, score_pairs
-from stages.model.checkpoint import base_sha256, load_model, load_tokenizer, use_threads
+from stages.model.checkpoint import base_sha256, load_model, load_tokenizer
+from stages.model.device import use_threads
 from stages.model.rendered import RenderedPair
 from stages.run.params import LossType, RuntimeParams, TrainParams, WatchParams, load_params, parse_params
+from stages.run.processes import share_threads
 from stages.training.checkpoints import (
     COMPLETE,
     checkpoint_folder,
@@ -467,10 +469,11 @@ def test_processes_on_one_machines_cpus_share_its_threads(
     n_processes: int, n_threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(n_processes))
+    shared = share_threads(RUNTIME.model_copy(update={"n_threads": 4}))
     usual = torch.get_num_threads()
     try:
-        use_threads(RUNTIME.model_copy(update={"n_threads": 4}))
-        assert torch.get_num_threads() == n_threads
+        use_threads(shared)
+        assert torch.get_num_threads() == shared.n_threads == n_threads
     finally:
         torch.set_num_threads(usual)
 

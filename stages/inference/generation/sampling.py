@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from stages.inference.generation.completions import RawCompletion
+from stages.run.processes import deal, gather
 from stages.run.progress import track
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def generate_completions(
 ) -> list[RawCompletion]:
     """One completion per prompt, in the given order; temperature 0 takes the likeliest token."""
     by_length = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
-    batches = [by_length[start : start + batch_size] for start in range(0, len(by_length), batch_size)]
+    batches = deal([by_length[start : start + batch_size] for start in range(0, len(by_length), batch_size)])
     end_ids = _end_ids(model, tokenizer)
     done: dict[int, RawCompletion] = {}
     for batch in track(batches, total=len(batches), label=label, unit="batches"):
@@ -144,6 +145,7 @@ def generate_completions(
             )
         for index, ids in zip(batch, output[:, padded["input_ids"].shape[1] :].tolist(), strict=True):
             done[index] = _cut_at_end(tokenizer, ids, end_ids)
+    done = gather(done)
     return [done[index] for index in range(len(prompts))]
 
 

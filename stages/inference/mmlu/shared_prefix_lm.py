@@ -10,6 +10,8 @@ the tokens that predict an option. Log-probs are lm-eval's up to the rounding of
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,32 +20,28 @@ from lm_eval.models.utils import _add_special_kwargs, has_bos_prefix
 
 from stages.errors import ModelError
 from stages.inference.mmlu.option_rows import (
+    PrefixGroup,
     Prompt,
-    Row,
     Tokens,
     build_row,
     collect_prompts,
     group_by_prefix,
     split_batches,
 )
+from stages.inference.mmlu.row_scoring import Answer, run_beginning, run_rows, why_not_shared
+from stages.run.processes import deal, gather, is_main_process, n_processes
 from stages.run.progress import say, track
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
-    from transformers import Cache, PreTrainedModel
 
 Request = tuple[tuple[str, str], list[int], list[int]]  # texts, context tokens, continuation tokens
-Answer = tuple[float, bool]  # log-prob in nats, and is every token the most likely one
 
-# Decoders with plain full attention and a plain LM head, on which the tests pin this to lm-eval.
-KNOWN_MODEL_TYPES = {"llama", "mistral", "qwen2", "qwen3"}
-KNOWN_ATTENTION = {"sdpa", "eager"}
 MIN_SHARED_TOKENS = 64  # below this a cache costs more than it saves
-MAX_HEAD_ROWS = 512  # tokens whose log-probs over the vocabulary are held at once
 
 
 class SharedPrefixLM(HFLM):
-    """`HFLM` for multiple choice on one process; rows and batches as the module describes."""
+    """`HFLM` for multiple choice; rows and batches as the module describes."""
 
     def __init__(self, *, max_batch_tokens: int, **kwargs: Any) -> None:
         """`max_batch_tokens`: padded tokens of one forward pass; the rest is HFLM's."""
@@ -82,59 +80,47 @@ class SharedPrefixLM(HFLM):
         self, requests: list[Request], disable_tqdm: bool = False, override_bs: int | None = None
     ) -> list[Answer]:
         refuse_truncation(requests, self.max_length)
-        if not can_share(self.model):
-            say(f"mmlu: {self.config.model_type} is scored by lm-eval's own, slower forward pass")
-            self.batch_size_per_gpu = max(1, self.max_batch_tokens // max(map(_count_tokens, requests)))
-            return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)  # type: ignore[no-any-return]
         prompts = collect_prompts((context, option) for _, context, option in requests)
-        answers: dict[tuple[Tokens, Tokens], Answer] = {}
-        for prompt, scored in track(self._score(prompts), total=len(prompts), label="mmlu", unit="questions"):
-            answers |= {
+        reason = why_not_shared(self.model)
+        if reason is not None:
+            say(f"mmlu: {self.config.model_type} is scored by lm-eval's own, slower forward pass: {reason}")
+            own = self._ask_apart(requests, disable_tqdm, override_bs) if is_main_process() else []
+            return list(gather(dict(enumerate(own))).values())
+        done: dict[tuple[Tokens, Tokens], Answer] = {}
+        n_here = -(-len(prompts) // n_processes())  # about: batches are dealt, not prompts
+        for prompt, scored in track(self._score(prompts), total=n_here, label="mmlu", unit="questions"):
+            done |= {
                 (prompt.context, option): one for option, one in zip(prompt.options, scored, strict=True)
             }
+        answers = gather(done)
         return [answers[tuple(context), tuple(option)] for _, context, option in requests]
+
+    def _ask_apart(
+        self, requests: list[Request], disable_tqdm: bool, override_bs: int | None
+    ) -> list[Answer]:
+        """lm-eval's own way, one row an option; of several processes the first does it all."""
+        self.batch_size_per_gpu = max(1, self.max_batch_tokens // max(map(_count_tokens, requests)))
+        return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)  # type: ignore[no-any-return]
 
     @torch.inference_mode()
     def _score(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, list[Answer]]]:
-        for group in group_by_prefix([one.context for one in prompts], min_shared=MIN_SHARED_TOKENS):
-            members = [prompts[place] for place in group.members]
-            prefix = members[0].context[: group.n_shared]
-            shared = self._run_prefix(prefix) if prefix else []
-            rows = [build_row(one, n_shared=len(prefix)) for one in members]
-            for batch in split_batches([len(row.tokens) for row in rows], max_tokens=self.max_batch_tokens):
-                flat = iter(self._run_rows([rows[place] for place in batch], shared, len(prefix)))
+        """Each prompt of this process's batches, with what its options got."""
+        groups = group_by_prefix([one.context for one in prompts], min_shared=MIN_SHARED_TOKENS)
+        batches = deal([(group, batch) for group in groups for batch in self._cut(group, prompts)])
+        for group, of_group in groupby(batches, key=itemgetter(0)):
+            shared = run_beginning(self.model, prompts[group.members[0]].context[: group.n_shared])
+            for _, batch in of_group:
+                rows = [build_row(prompts[place], n_shared=group.n_shared) for place in batch]
+                flat = iter(run_rows(self.model, rows, shared))
                 for place in batch:
-                    yield (
-                        members[place],
-                        [_add_up([next(flat) for _ in option]) for option in members[place].options],
-                    )
+                    options = prompts[place].options
+                    yield prompts[place], [_add_up([next(flat) for _ in option]) for option in options]
 
-    def _run_prefix(self, prefix: Tokens) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Keys and values of the shared beginning, layer by layer, for a batch of one."""
-        tokens = torch.tensor([prefix], device=self.device)
-        cache = find_decoder(self.model)(input_ids=tokens, use_cache=True).past_key_values
-        return [(layer.keys, layer.values) for layer in cache.layers]
-
-    def _run_rows(
-        self, rows: Sequence[Row], shared: list[tuple[torch.Tensor, torch.Tensor]], n_shared: int
-    ) -> list[Answer]:
-        """Log-prob of every label of every row, in their order."""
-        hidden = find_decoder(self.model)(
-            **pad_rows(rows, n_shared=n_shared, dtype=self.model.dtype, device=self.device),
-            past_key_values=repeat_cache(shared, len(rows)) if shared else None,
-            use_cache=bool(shared),
-        ).last_hidden_state
-        places = [(number, place) for number, row in enumerate(rows) for place in row.predictors]
-        labels = [label for row in rows for label in row.labels]
-        scored: list[Answer] = []
-        for start in range(0, len(places), MAX_HEAD_ROWS):
-            numbers, columns = zip(*places[start : start + MAX_HEAD_ROWS], strict=True)
-            wanted = torch.tensor(labels[start : start + MAX_HEAD_ROWS], device=self.device)
-            logits = find_head(self.model)(hidden[list(numbers), list(columns)])
-            logprobs = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-            picked = logprobs.gather(1, wanted[:, None])[:, 0].tolist()
-            scored += zip(picked, (logprobs.argmax(dim=-1) == wanted).tolist(), strict=True)
-        return scored
+    def _cut(self, group: PrefixGroup, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """A group's prompts, as places, in batches."""
+        rows = [build_row(prompts[place], n_shared=group.n_shared) for place in group.members]
+        batches = split_batches([len(row.tokens) for row in rows], max_tokens=self.max_batch_tokens)
+        return [[group.members[place] for place in batch] for batch in batches]
 
 
 @contextmanager
@@ -150,30 +136,6 @@ def all_cores_for_tokenizers() -> Iterator[None]:
         os.environ.update({name: before} if before is not None else {})
 
 
-def can_share(model: "PreTrainedModel") -> bool:
-    """Whether the model's attention and LM head are ones that this module knows how to run."""
-    config = model.config
-    layer_types = getattr(config, "layer_types", None) or []
-    return (
-        config.model_type in KNOWN_MODEL_TYPES
-        and config._attn_implementation in KNOWN_ATTENTION
-        and all(kind == "full_attention" for kind in layer_types)
-        and (bool(layer_types) or getattr(config, "sliding_window", None) is None)
-    )
-
-
-def find_decoder(model: Any) -> Any:
-    """The decoder without its head; adapters stay in it."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return base.get_decoder()
-
-
-def find_head(model: Any) -> Any:
-    """The LM head: hidden state to logits."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return base.get_output_embeddings()
-
-
 def refuse_truncation(requests: Sequence[Request], max_length: int) -> None:
     """ModelError for a prompt that does not fit: lm-eval would cut off its head in a warning."""
     for (text, _), context, option in requests:
@@ -183,38 +145,6 @@ def refuse_truncation(requests: Sequence[Request], max_length: int) -> None:
                 f"mmlu: a prompt of {n_tokens} tokens does not fit the model's {max_length} "
                 f"({text[:60]!r}); lower mmlu.num_fewshot or use a model with a longer context"
             )
-
-
-def pad_rows(
-    rows: Sequence[Row], *, n_shared: int, dtype: torch.dtype, device: torch.device
-) -> dict[str, torch.Tensor | None]:
-    """The decoder's inputs: rows padded on the right, and who may attend to whom.
-
-    Without branches plain causal attention is right, and padding at the end is seen by nobody.
-    """
-    width = max(len(row.tokens) for row in rows)
-    tokens = torch.tensor([row.tokens + [0] * (width - len(row.tokens)) for row in rows], device=device)
-    if not any(branch for row in rows for branch in row.branches):
-        return {"input_ids": tokens, "attention_mask": None, "position_ids": None}
-    positions = torch.tensor(
-        [row.positions + [0] * (width - len(row.positions)) for row in rows], device=device
-    )
-    branch = torch.tensor([row.branches + [-1] * (width - len(row.branches)) for row in rows], device=device)
-    causal = torch.ones(width, width, dtype=torch.bool, device=device).tril()
-    kin = (branch[:, None, :] == 0) | (branch[:, None, :] == branch[:, :, None])
-    allowed = torch.nn.functional.pad(kin & causal, (n_shared, 0), value=True)
-    mask = torch.zeros(allowed.shape, dtype=dtype, device=device)
-    mask.masked_fill_(~allowed, torch.finfo(dtype).min)
-    return {"input_ids": tokens, "attention_mask": mask[:, None], "position_ids": positions}
-
-
-def repeat_cache(shared: list[tuple[torch.Tensor, torch.Tensor]], n_rows: int) -> "Cache":
-    """A fresh cache in which every row has seen the shared beginning."""
-    from transformers import DynamicCache
-
-    return DynamicCache(
-        [(keys.expand(n_rows, -1, -1, -1), values.expand(n_rows, -1, -1, -1)) for keys, values in shared]
-    )
 
 
 def _count_tokens(request: Request) -> int:

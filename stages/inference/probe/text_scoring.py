@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from stages.errors import RuntimeCheckError
+from stages.run.processes import deal, gather
 from stages.run.progress import track
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def score_texts(
     opening = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     encoded = [[opening, *tokenizer(text, add_special_tokens=False)["input_ids"]] for text in texts]
     by_length = sorted(range(len(texts)), key=lambda index: (-len(encoded[index]), index))
-    batches = [by_length[start : start + batch_size] for start in range(0, len(texts), batch_size)]
+    batches = deal([by_length[start : start + batch_size] for start in range(0, len(texts), batch_size)])
     done: dict[int, TextLogp] = {}
     for batch in track(batches, total=len(batches), label=label, unit="batches"):
         padded = tokenizer.pad(
@@ -42,6 +43,7 @@ def score_texts(
         )
         for index, logp in zip(batch, _sum_logps(model, padded), strict=True):
             done[index] = TextLogp(len(encoded[index]) - 1, logp)
+    done = gather(done)
     broken = [texts[index][:40] for index, one in done.items() if not torch.tensor(one.logp).isfinite()]
     if broken:
         raise RuntimeCheckError(

@@ -18,7 +18,8 @@ from stages.errors import InputError, ModelError
 from stages.inference.mmlu.lm_eval import OptionScores, score_questions, wrap_model
 from stages.inference.mmlu.option_rows import build_row, collect_prompts
 from stages.inference.mmlu.questions import MmluQuestion, QuestionSet
-from stages.inference.mmlu.shared_prefix_lm import SharedPrefixLM, can_share, pad_rows
+from stages.inference.mmlu.row_scoring import pad_rows, why_not_shared
+from stages.inference.mmlu.shared_prefix_lm import SharedPrefixLM
 from tests.support.mmlu_factory import make_question
 from tests.support.tiny_models import CONFIGS, SHAPE, tiny_model, tiny_tokenizer
 
@@ -134,7 +135,7 @@ def test_answers_equal_stock_lm_eval_in_every_known_architecture(
 ) -> None:
     monkeypatch.setitem(CONFIGS, "mistral", MistralConfig(**SHAPE, sliding_window=None))
     model = tiny_model(name, attention=attention)
-    assert can_share(model)
+    assert why_not_shared(model) is None
     settings = {"scoring": "continuation", "num_fewshot": 2, "chat": False}
     assert_same(ours(model, **settings), stock(model, **settings))
 
@@ -142,7 +143,7 @@ def test_answers_equal_stock_lm_eval_in_every_known_architecture(
 @pytest.mark.parametrize("name", ["mistral with a sliding window", "gemma3 with layers of both kinds"])
 def test_an_unknown_architecture_is_left_to_lm_eval(stock: Any, name: str) -> None:
     model = tiny_model(name)
-    assert not can_share(model)
+    assert why_not_shared(model) is not None
     settings = {"scoring": "continuation", "num_fewshot": 2, "chat": False}
     assert_same(ours(model, **settings), stock(model, **settings))
 
@@ -236,7 +237,7 @@ def test_the_model_runs_what_is_shared_once(monkeypatch: pytest.MonkeyPatch) -> 
     score_questions(lm, QUESTIONS, scoring="letter", num_fewshot=2, apply_chat_template=False)
     n_fast = sum(n_run)
     n_run.clear()
-    monkeypatch.setattr("stages.inference.mmlu.shared_prefix_lm.KNOWN_MODEL_TYPES", set())
+    monkeypatch.setattr("stages.inference.mmlu.shared_prefix_lm.why_not_shared", lambda _model: "told not to")
     score_questions(lm, QUESTIONS, scoring="letter", num_fewshot=2, apply_chat_template=False)
     n_stock = sum(n_run)
     assert n_fast < n_stock / 2

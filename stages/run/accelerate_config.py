@@ -1,56 +1,20 @@
-"""Training in several processes: Accelerate starts them; here a process finds out which one it is.
-
-`dvc.yaml` always says `python -m stages.train`. Where the file that `processes.accelerate_config` names wants
-more than a plain process, this one becomes `accelerate launch --config_file FILE -m stages.train`.
-"""
+"""The Accelerate config that `processes.accelerate_config` names: how many processes, on which cards."""
 
 import importlib.util
-import os
-import socket
-import sys
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from stages.errors import ModelError, ParamsError
 from stages.files.io import read_text
 from stages.files.yaml_text import parse_yaml, show
 from stages.run.params import RuntimeParams
 
-Value = TypeVar("Value")
-
 ONE_PROCESS = "NO"
 WAY_OUT = "name another in params.yaml; sizes/accelerate/ has examples, `accelerate config` writes one"
 LAUNCHED = {"MULTI_GPU", "FSDP", "DEEPSPEED"}  # Accelerate's names of what torchrun starts
 SHARDED = {"FSDP", "DEEPSPEED"}
-
-
-def is_main_process() -> bool:
-    """Whether this process writes outs and speaks: the only one, or the first of several."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def n_processes() -> int:
-    """Processes that train together, over all machines."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def start(config: Path, runtime: RuntimeParams, *, module: str) -> None:
-    """Turn this process into `accelerate launch`, unless one process is wanted or it is launched already.
-
-    The new program keeps the process id, so ending this one ends all that it started.
-    """
-    if "LOCAL_RANK" in os.environ:  # torchrun's word to a process it started
-        return
-    if read_config(config)["distributed_type"] == ONE_PROCESS:
-        return
-    check_config(config, runtime)
-    os.environ.setdefault("OMP_NUM_THREADS", str(runtime.n_threads))
-    if read_config(config).get("num_machines", 1) == 1:
-        # gloo would bind to whatever address the host's name resolves to: slow, or gone while the run lasts
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", _loopback())
-    launch = ["-m", "accelerate.commands.launch", "--config_file", str(config), "-m", module]
-    os.execv(sys.executable, [sys.executable, *launch])  # noqa: S606 - no shell is wanted
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -79,47 +43,6 @@ def check_config(path: Path, runtime: RuntimeParams) -> None:
             f"processes.accelerate_config: {path} needs the package deepspeed, which is not installed; "
             "`pip install deepspeed`, or use sizes/accelerate/fsdp2.yaml, which needs no package"
         )
-
-
-def meet_processes(*, on_cpu: bool, patience_seconds: int) -> None:
-    """Join the others on CPUs; one that waits longer than `patience_seconds` for another then fails.
-
-    On GPUs transformers does it, with `ddp_timeout`, which on CPUs it forgets.
-    """
-    if on_cpu and n_processes() > 1:
-        from accelerate import PartialState
-
-        PartialState(cpu=True, timeout=timedelta(seconds=patience_seconds))
-
-
-def shard_on_cpus() -> None:
-    """Where the config says FSDP, shard over CPUs too; Accelerate, left alone, runs DDP there without a word.
-
-    It gives FSDP only to processes that it knows as MULTI_GPU and the like (`AcceleratorState.__init__`).
-    To be called once transformers has its settings: making them, it forgets the state that it finds.
-    """
-    if os.environ.get("ACCELERATE_USE_FSDP") != "true":
-        return
-    from accelerate import PartialState
-    from accelerate.utils import DistributedType
-
-    state = PartialState()
-    if state.distributed_type == DistributedType.MULTI_CPU:
-        state.distributed_type = DistributedType.MULTI_GPU
-
-
-def share_from_main(value: Value) -> Value:
-    """The first process's `value`, in every process."""
-    if n_processes() == 1:
-        return value
-    from accelerate.utils import broadcast_object_list
-
-    box: list[Any] = broadcast_object_list([value], from_process=0)
-    return box[0]  # type: ignore[no-any-return]
-
-
-def _loopback() -> str:
-    return next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
 
 
 def _unknown_keys(config: dict[str, Any]) -> list[str]:
@@ -169,14 +92,32 @@ def _misfits(config: dict[str, Any], runtime: RuntimeParams) -> list[str]:
             "fsdp_config.fsdp_cpu_ram_efficient_loading: must be false, because every process checks before "
             "the first step that its policy equals the base"
         )
-    if not on_cpu and wanted // machines > _n_cards():
-        problems.append(
-            f"num_processes: {wanted // machines} wanted on this machine, it has {_n_cards()} CUDA devices"
-        )
-    return problems
+    return problems if on_cpu else [*problems, *_card_problems(wanted // machines, card_names())]
 
 
-def _n_cards() -> int:
+def _card_problems(n_wanted: int, cards: Sequence[str]) -> list[str]:
+    if n_wanted > len(cards):
+        return [f"num_processes: {n_wanted} wanted on this machine, it has {len(cards)} CUDA devices"]
+    kinds = Counter(cards[:n_wanted])
+    if len(kinds) == 1:
+        return []
+    found = ", ".join(f"{n} x {name}" for name, n in kinds.items())
+    return [
+        f"num_processes: the cards are of {len(kinds)} kinds ({found}), and a result would depend on which "
+        "card computes it; set CUDA_VISIBLE_DEVICES to cards of one kind, and num_processes to their number"
+    ]
+
+
+def card_names() -> list[str]:
+    """The CUDA devices that this process sees, by name."""
     import torch
 
-    return int(torch.cuda.device_count())
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+
+
+def n_local_processes(path: Path) -> int:
+    """How many processes the config wants on this machine."""
+    config = read_config(path)
+    if config["distributed_type"] == ONE_PROCESS:
+        return 1
+    return int(config["num_processes"]) // int(config.get("num_machines", 1))
