@@ -21,7 +21,6 @@ from benchmarks.gpu_models import (
     unscored_rows,
 )
 from benchmarks.gpu_training import EIGHT_BILLION, UNWATCHED, training
-from stages.cli.doctor import make_plan
 from stages.cli.pipeline import with_overrides
 from stages.files.io import read_text
 from stages.logprobs.reference import ReferenceRow
@@ -29,8 +28,10 @@ from stages.logprobs.scoring import prepare_for_scoring, score_pairs
 from stages.model.rendered import RenderedPair, similar_length_batches
 from stages.run.params import Params, RuntimeParams, TrainParams, WatchParams, parse_params
 from stages.run.progress import say
-from stages.sizing.estimates import Lengths, Machine, Plan, estimate_stages
+from stages.sizing.estimates import estimate_stages
 from stages.sizing.machine import measure_rates
+from stages.sizing.memory import Lengths, Machine, Plan
+from stages.sizing.plan import make_plan
 from stages.sizing.shape import KNOWN_MODELS, ModelShape
 from stages.training import dpo
 from tests.support.tiny_models import tiny_tokenizer

@@ -9,12 +9,12 @@ import platform
 import types
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from stages.model.private_operations import ONEDNN_LINEAR, private_operation
+from stages.model.processor import is_intels
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -32,11 +32,6 @@ def keep_freed_memory() -> bool:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return bool(mallopt and mallopt(M_MMAP_THRESHOLD, 2**30) and mallopt(M_TRIM_THRESHOLD, NEVER))
-
-
-def is_intels(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Is the processor one of Intel's, as Linux reports it? False where that file does not exist."""
-    return cpuinfo.is_file() and "GenuineIntel" in cpuinfo.read_text(encoding="utf-8", errors="replace")
 
 
 @cache

@@ -38,7 +38,7 @@ def why_no_cuda() -> str | None:
             "PyTorch's index for your driver's CUDA (pytorch.org, Get Started, has the command)"
         )
     try:
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         return _in_words(str(error), torch.__version__, torch.version.cuda)
     return None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from stages.data.forms.rows import read_pair
 from stages.data.forms.tables import open_pairs
 from stages.errors import InputError
-from stages.sizing.estimates import Lengths
+from stages.sizing.memory import Lengths
 
 # The sample corpus has 4.13 with the built-in model's tokenizer. Larger vocabularies merge more, so that this
 # errs on the side of too many tokens.
@@ -37,6 +37,22 @@ def estimate_lengths(pairs: Sequence[PairCharacters], *, n_used: int) -> Lengths
         longest_labels=labels[place],
         mean_prompt=sum(pair.prompt for pair in pairs) / len(pairs) / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS,
     )
+
+
+class TooLong(NamedTuple):
+    """Pairs above `rows.max_length`, and the tokens of the longest."""
+
+    n: int
+    longest: float
+
+
+def count_too_long(pairs: Sequence[PairCharacters], *, max_length: int) -> TooLong:
+    """By what `max_length` bounds: the prompt and the longer completion."""
+    tokens = [
+        (pair.prompt + max(pair.chosen, pair.rejected)) / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS
+        for pair in pairs
+    ]
+    return TooLong(sum(one > max_length for one in tokens), max(tokens, default=0.0))
 
 
 N_MEASURED = 5000  # pairs whose texts are measured; the rest are counted

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from stages.run.accelerate_config import card_names
 from stages.run.params import RuntimeParams
-from stages.sizing.estimates import Machine
+from stages.sizing.memory import Machine
 
 SECONDS_TO_MEASURE = 0.5
 MATRIX = {"cpu": 1024, "cuda": 8192}  # large enough for the full rate
@@ -43,15 +44,19 @@ class Hardware(NamedTuple):
     n_devices: int
 
 
-def look_at_hardware(runtime: RuntimeParams) -> Hardware | None:
-    """Free memory and measured rates of the device that `runtime` names; None where it is not here."""
+def look_at_hardware(runtime: RuntimeParams, *, n_used: int) -> Hardware | None:
+    """Free memory and measured rates of the device that `runtime` names; None where it is not here.
+
+    Of several cards that are used the fullest counts.
+    """
     if runtime.device == "cuda":
         import torch
 
         if not torch.cuda.is_available():
             return None
-        free, _total = torch.cuda.mem_get_info()
-        name, n_devices = torch.cuda.get_device_name(), torch.cuda.device_count()
+        n_devices = torch.cuda.device_count()
+        free = min(torch.cuda.mem_get_info(number)[0] for number in range(min(n_devices, n_used)))
+        name = torch.cuda.get_device_name()
     else:
         free, n_devices = available_memory(), 1
         name = f"CPU, {runtime.n_threads} threads of {os.cpu_count()}"
@@ -135,15 +140,14 @@ def _repeats_per_second(work: Callable[[], object], seconds: float, wait: Callab
 
 
 def available_memory() -> int:
-    """Bytes that new work can have, by Linux's own estimate; the container's limit where it is lower."""
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return min(int(line.split()[1]) * 1024, _container_limit())
-    raise RuntimeError("/proc/meminfo has no MemAvailable")
+    """Bytes that new work can have, by the system's own estimate; the container's limit where it is lower."""
+    import psutil
+
+    return min(int(psutil.virtual_memory().available), _container_limit())
 
 
 def _container_limit() -> int:
-    limit = Path("/sys/fs/cgroup/memory.max")
+    limit = Path("/sys/fs/cgroup/memory.max")  # of Linux
     text = limit.read_text(encoding="ascii").strip() if limit.exists() else "max"
     return 2**63 if text == "max" else int(text)
 
@@ -165,8 +169,23 @@ def has_bfloat16() -> bool:
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
-def count_cards() -> int:
-    """CUDA devices here."""
-    import torch
+class Cards(NamedTuple):
+    """CUDA devices here, and of how many kinds."""
 
-    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
+    n: int
+    n_kinds: int
+
+
+def count_cards() -> Cards:
+    """None where CUDA does not start; `why_no_cards` says why."""
+    names = [] if why_no_cards() else card_names()
+    return Cards(len(names), len(set(names)))
+
+
+def why_no_cards() -> str | None:
+    """What keeps PyTorch from a CUDA device; None where it has one, or is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    from stages.model.device import why_no_cuda
+
+    return why_no_cuda()

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from stages.sizing.estimates import Lengths, Machine, Plan, StageEstimate, estimate_stages
+from stages.sizing.estimates import StageEstimate, estimate_stages
+from stages.sizing.memory import Lengths, Machine, Plan, stored_bytes
 from stages.sizing.shape import ModelShape
 
 HEADROOM = 0.92  # of the memory: allocators leave gaps, and lengths are estimated
@@ -102,12 +103,11 @@ def disk_bytes(plan: Plan, shape: ModelShape, *, is_downloaded: bool) -> float:
     """Disk the run takes: the checkpoint once more in `models/base`, the policy, and three checkpoints.
 
     Two checkpoints are kept and a third is there while it is written. Of all weights a checkpoint has the
-    float32 weights and two moments (12 bytes a weight), of an adapter the same for its own.
+    float32 weights and the moments (12 bytes a weight with Adam), of an adapter the same for its own.
     """
-    stored = 4 if plan.element_bytes == 4 else 2
-    base = (
-        stored * shape.n_weights * (1 if is_downloaded else 2)
-    )  # once in the hub's cache, once in the repository
-    trained = shape.n_weights if plan.method == "full" else shape.n_lora(plan.lora_rank)
-    policy = (stored if plan.method == "full" else 4) * trained
-    return base + policy + 3 * 12 * trained
+    # once in the hub's cache, once in the repository
+    base = stored_bytes(plan, shape) * (1 if is_downloaded else 2)
+    is_full = plan.method == "full"
+    trained = shape.n_weights if is_full else shape.n_lora(plan.lora_rank)
+    policy = stored_bytes(plan, shape) if is_full else 4 * trained
+    return base + policy + 3 * (4 + plan.moment_bytes) * trained

@@ -45,8 +45,8 @@ def build_trainer(
     """
     if train.optim in get_args(CudaOptimizer) and importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
-            f"train.optim {train.optim} needs the package bitsandbytes, which is not installed; `make qlora`, or "
-            "set train.optim adamw_torch_fused"
+            f"train.optim {train.optim} needs the package bitsandbytes, which is not installed; `make "
+            "qlora`, or set train.optim adamw_torch_fused"
         )
     # Trainer logs by report_to and prints by callback; Watch and log.csv say it instead
     os.environ["ACCELERATE_USE_CPU"] = str(runtime.device == "cpu").lower()

@@ -17,9 +17,9 @@ from stages.errors import ModelError, ParamsError
 from stages.inference.probe.prompts import PROMPTS
 from stages.inference.probe.texts import TEXTS
 from stages.sizing import machine
-from stages.sizing.estimates import PROBE_ITEMS, PROBE_PROMPT_TOKENS, PROBE_TEXT_TOKENS, Machine
 from stages.sizing.lengths import CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
-from stages.sizing.machine import Hardware
+from stages.sizing.machine import Cards, Hardware
+from stages.sizing.memory import PROBE_ITEMS, PROBE_PROMPT_TOKENS, PROBE_TEXT_TOKENS, Machine
 from tests.support.pair_factory import make_pair
 from tests.support.tiny_models import write_tiny_base
 
@@ -38,7 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(
         machine,
         "look_at_hardware",
-        lambda _runtime: Hardware(Machine(16 * 2**30, 1e11, 1e10), "two cores", 1),
+        lambda _runtime, n_used: Hardware(Machine(16 * 2**30, 1e11, 1e10), "two cores", 1),
     )
     monkeypatch.setattr(machine, "absent_packages", lambda _names: [])
     shutil.copytree(ROOT / "sizes", tmp_path / "sizes")
@@ -148,8 +148,8 @@ def test_a_size_for_a_larger_card_says_what_to_change() -> None:
 
 def test_a_missing_device_package_or_disk_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     use_size("gpu-24gb")
-    monkeypatch.setattr(machine, "look_at_hardware", lambda _runtime: None)
-    monkeypatch.setattr(machine, "count_cards", lambda: 0)
+    monkeypatch.setattr(machine, "look_at_hardware", lambda _runtime, n_used: None)
+    monkeypatch.setattr(machine, "why_no_cards", lambda: "the driver shows no card")
     monkeypatch.setattr(machine, "absent_packages", lambda names: [name for name in names if "bits" in name])
     monkeypatch.setattr(machine, "free_disk", lambda _path: 2**30)
     code, result = run_doctor()
@@ -163,6 +163,112 @@ def test_an_unknown_model_says_which_file_is_needed() -> None:
     set_params(base_model={"repo_id": "someone/unknown"})
     with pytest.raises(ModelError, match="hf download someone/unknown config.json --revision a09a"):
         run_doctor()
+
+
+def test_every_size_on_every_card_that_is_known_says_what_it_said() -> None:
+    """A golden table: does it fit, the largest stage's memory, all the time, and the first way out."""
+    lines = []
+    for file in sorted((ROOT / "sizes").glob("gpu*.yaml")):
+        shutil.copy(ROOT / "params.yaml", "params.yaml")
+        use_size(file.stem)
+        set_params(split={"n_holdout": 10, "n_selection": 10})
+        for card in machine.CARDS:
+            code, result = run_doctor("--card", card)
+            peak = max(stage["memory_bytes"] for stage in result["stages"]) / 2**30
+            verdict = "does not fit" if code else "fits"
+            lines.append(
+                f"{file.stem:16} {card:13} {verdict:13}{peak:6.1f} GiB {result['seconds'] / 3600:5.1f} h"
+            )
+            lines += [f"    {found['place']}: {found['way_out']}" for found in result["findings"][:1]]
+    table = (ROOT / "tests/golden/doctor_sizes.txt").read_text(encoding="utf-8")
+    assert "\n".join(lines) + "\n" == table
+
+
+def test_what_a_training_step_keeps_depends_on_dropout_dora_and_the_optimizer() -> None:
+    def training_bytes(**changes: Any) -> float:
+        shutil.copy(ROOT / "params.yaml", "params.yaml")
+        use_size("gpu")
+        set_params(train=changes)
+        return run_doctor("--card", "h200-141gb")[1]["stages"][1]["memory_bytes"]
+
+    usual = training_bytes()
+    assert training_bytes(lora_dropout=0.1) > usual
+    assert training_bytes(use_dora=True) > usual
+    assert training_bytes(optim="adamw_bnb_8bit") < usual
+    assert training_bytes(optim="sgd") < training_bytes(optim="adamw_bnb_8bit")
+
+
+def test_eight_cards_score_in_an_eighth_of_the_time() -> None:
+    use_size("gpu")
+    one = {stage["stage"]: stage for stage in run_doctor("--card", "h100-80gb")[1]["stages"]}
+    set_params(processes={"accelerate_config": "sizes/accelerate/ddp.yaml"})
+    eight = {stage["stage"]: stage for stage in run_doctor("--card", "h100-80gb")[1]["stages"]}
+    for stage in ("reference", "holdout", "mmlu"):
+        assert eight[stage]["seconds"] == pytest.approx(one[stage]["seconds"] / 8)
+        assert eight[stage]["memory_bytes"] == one[stage]["memory_bytes"]  # each holds the whole model
+
+
+def test_idle_cards_are_remarked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_size("gpu")
+    eight = Hardware(Machine(79 * 2**30, 1e14, 1e12), "H100", 8)
+    monkeypatch.setattr(machine, "look_at_hardware", lambda _runtime, n_used: eight)
+    monkeypatch.setattr(machine, "why_no_cards", lambda: None)
+    monkeypatch.setattr(machine, "count_cards", lambda: Cards(8, 1))
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(machine, "free_disk", lambda _path: 2**40)
+    code, result = run_doctor()
+    assert code == 0
+    assert result["notes"] == [
+        "8 cards are here, and processes.accelerate_config uses 1 of them: sizes/accelerate/ddp.yaml uses more"
+    ]
+    monkeypatch.setattr(machine, "count_cards", lambda: Cards(8, 2))
+    set_params(processes={"accelerate_config": "sizes/accelerate/ddp.yaml"})
+    assert "2 kinds" in run_doctor()[1]["findings"][0]["problem"]
+    monkeypatch.setattr(machine, "count_cards", lambda: Cards(2, 1))
+    assert "wants 8 processes, 2 CUDA devices are here" in run_doctor()[1]["findings"][0]["problem"]
+
+
+def test_pairs_longer_than_the_limit_are_found_before_any_download() -> None:
+    set_params(rows={"max_length": 40})
+    code, result = run_doctor()
+    assert code == 1
+    (finding,) = result["findings"]
+    assert "40 of 40 pairs are longer than rows.max_length 40" in finding["problem"]
+    assert finding["way_out"] == "set rows.max_length 256, or rows.too_long set_aside"
+    set_params(rows={"too_long": "set_aside"})
+    code, result = run_doctor()
+    assert code == 0
+    assert "they are set aside" in result["notes"][0]
+
+
+def test_the_price_of_an_hour_gives_the_money() -> None:
+    result = run_doctor("--price", "7.2")[1]
+    assert result["money"] == pytest.approx(result["seconds"] * 0.002)
+    assert run_doctor()[1]["money"] is None
+    assert CliRunner().invoke(app, ["doctor", "--price", "cheap"]).exit_code == 2
+    assert CliRunner().invoke(app, ["doctor", "--price", "-1"]).exit_code == 2
+    with pytest.raises(ParamsError, match="is no price; write a number"):
+        run_doctor("--price", "inf")
+
+
+def test_start_up_and_download_are_in_the_time() -> None:
+    use_size("gpu")
+    result = run_doctor("--card", "h100-80gb")[1]
+    stages = sum(stage["seconds"] + stage["start_seconds"] for stage in result["stages"])
+    assert result["download"]["bytes"] == 2 * result["model"]["n_weights"]
+    assert result["seconds"] == pytest.approx(stages + 40 + result["download"]["seconds"])
+    assert result["disk_bytes"] > 2 * result["download"]["bytes"]
+
+
+def test_free_memory_is_the_systems_own_estimate_on_any_system() -> None:
+    import psutil
+
+    assert machine.available_memory() <= psutil.virtual_memory().total
+
+
+def test_a_card_is_no_plan_for_a_cpu() -> None:
+    with pytest.raises(ParamsError, match="plans for a GPU, and runtime.device is cpu"):
+        run_doctor("--card", "a100-80gb")
 
 
 def test_an_unknown_card_is_refused() -> None:

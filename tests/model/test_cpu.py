@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from stages.model import cpu
-from stages.model.cpu import is_intels, is_plain_product, multiply, use_onednn
+from stages.model.cpu import is_plain_product, multiply, use_onednn
 from stages.model.private_operations import ONEDNN_LINEAR, private_operation
+from stages.model.processor import is_intels
 from stages.run.shell import ENVIRONMENT
 from tests.support.tiny_models import CONFIGS, tiny_model
 

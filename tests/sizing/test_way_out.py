@@ -9,18 +9,18 @@ import yaml
 
 from stages.logprobs.fast.label_logps import ROWS_AT_ONCE, WORDS_AT_ONCE
 from stages.model_sources.build import only_gguf
-from stages.sizing.estimates import (
+from stages.sizing.estimates import estimate_stages
+from stages.sizing.lengths import PairCharacters, estimate_lengths
+from stages.sizing.memory import (
     GAPS,
     TILE_BYTES,
     Lengths,
     Machine,
     Plan,
-    estimate_stages,
     scoring_bytes,
     training_bytes,
     weight_bytes,
 )
-from stages.sizing.lengths import PairCharacters, estimate_lengths
 from stages.sizing.model_config import shape_from_gguf
 from stages.sizing.shape import KNOWN_MODELS, ModelShape, shape_from_config
 from stages.sizing.way_out import GIB, disk_bytes, find_misfits
@@ -35,6 +35,7 @@ def plan(**changes: Any) -> Plan:
     """The built-in demo."""
     fields: dict[str, Any] = {
         "device": "cpu", "method": "lora", "is_quantized": False, "element_bytes": 4, "lora_rank": 16,
+        "lora_dropout": False, "use_dora": False, "moment_bytes": 8.0, "multiplies_by": "mkl", "n_scoring": 1,
         "checkpointing": False, "n_processes": 1, "shards": "none", "n_train": 32, "n_selection": 16,
         "n_holdout": 40, "n_epochs": 1.0, "train_batch": 2, "score_batch": 8, "n_prompts": 50,
         "generate_batch": 25, "max_new_tokens": 96, "n_questions": 114, "num_fewshot": 0,
@@ -44,7 +45,7 @@ def plan(**changes: Any) -> Plan:
 
 
 def on_gpu(**changes: Any) -> Plan:
-    return plan(device="cuda", element_bytes=2, n_train=2000, n_holdout=300, **changes)
+    return plan(device="cuda", multiplies_by="cuda", element_bytes=2, n_train=2000, n_holdout=300, **changes)
 
 
 @pytest.mark.parametrize(
@@ -96,10 +97,10 @@ LONGEST = SAMPLE._replace(longest_row=623, longest_labels=506)
 
 
 @pytest.mark.parametrize(("batch", "measured_gib"), [(2, 2.36), (4, 3.42), (8, 5.74)])
-def test_training_memory_is_at_most_a_quarter_above_measured_runs(batch: int, measured_gib: float) -> None:
-    """Of two batches each, after which the heap has few gaps yet: docs/decisions/0011."""
+def test_training_memory_is_at_most_a_fifth_above_measured_runs(batch: int, measured_gib: float) -> None:
+    """Of two batches each on Intel, after which the heap has few gaps yet: docs/decisions/0011."""
     predicted = training_bytes(plan(train_batch=batch), SMOLLM, LONGEST) / GIB
-    assert measured_gib < predicted < 1.25 * measured_gib
+    assert measured_gib < predicted < 1.2 * measured_gib
 
 
 @pytest.mark.parametrize(("batch", "measured_gib"), [(1, 1.05), (2, 1.08), (4, 1.15), (8, 1.23)])
