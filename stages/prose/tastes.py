@@ -88,6 +88,8 @@ def measure_taste(pairs: Sequence[PairHabits], habit: str, unit: float) -> Taste
     except (Warning, np.linalg.LinAlgError):  # perfectly separated, or not to be told from length
         return None
     value, error = float(fitted.params[0]), float(fitted.bse[0])
+    if not np.isfinite([value, error]).all() or error == 0:
+        return None
     reach = float(stats.norm.ppf(1 - ALPHA / 2)) * error
     gap = float(np.mean(rows[:, place])) / unit
     return Taste(value, value - reach, value + reach, float(fitted.pvalues[0]), gap)

@@ -117,7 +117,7 @@ def test_of_what_the_sample_prompts_give_under_two_in_a_hundred_are_flagged() ->
             for start, end in givens(applications[number], text):
                 n_given += 1
                 n_flagged += any(a < end and start < b for a, b in flagged)
-    assert n_given > 2000
+    assert n_given > 1500
     assert n_flagged / n_given < 0.02, (n_flagged, n_given)
 
 
