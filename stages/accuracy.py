@@ -11,7 +11,14 @@ from stages.files.json_text import as_written
 from stages.files.pairs import SplitPair, first_rows, split_sha256
 from stages.logprobs.margins import MarginRow, Part
 from stages.measures.accuracy import check_complete, check_rows, rows_of, summarise
-from stages.measures.accuracy_tables import HistogramBin, Slice, margin_histogram, rules_beside, slices
+from stages.measures.accuracy_tables import (
+    HistogramBin,
+    Slice,
+    margin_histogram,
+    rules_beside,
+    slices,
+    summarise_votes,
+)
 from stages.measures.calibration import Bin, calibration
 from stages.run import paths
 from stages.run.params import AllOrCount, load_params
@@ -26,6 +33,7 @@ def main() -> None:
     tolerance, min_share = params.watch.margin_tolerance, params.limits.accuracy.min_share
     rows = read_margins(n_selection=params.size.n_selection_scored, n_holdout=params.size.n_holdout_scored)
     holdout = rows_of(rows, "holdout")
+    pairs = {pair.pair_id: pair for pair in read_jsonl(paths.HOLDOUT_PAIRS, SplitPair)}
 
     with replacing_folder(paths.ACCURACY_PLOTS) as folder:
         write_csv(
@@ -33,9 +41,11 @@ def main() -> None:
         )
         write_csv(folder / "histogram.csv", HistogramBin._fields, margin_histogram(holdout))
         write_csv(folder / "calibration.csv", Bin._fields, calibration(holdout))
-        write_csv(folder / "slices.csv", SHARE_COLUMNS, flatten(slices(holdout, tolerance)))
+        write_csv(folder / "slices.csv", SHARE_COLUMNS, flatten(slices(holdout, tolerance, pairs)))
         write_csv(folder / "rules.csv", SHARE_COLUMNS, flatten(rules_beside(holdout, tolerance)))
-    write_json(paths.ACCURACY_METRICS, summarise(rows, tolerance, min_share=as_written(min_share)))
+    found = summarise(rows, tolerance, min_share=as_written(min_share))
+    found["holdout"] = {**found["holdout"], **summarise_votes(holdout, tolerance, pairs)}
+    write_json(paths.ACCURACY_METRICS, found)
 
 
 def read_margins(*, n_selection: AllOrCount, n_holdout: AllOrCount) -> list[MarginRow]:

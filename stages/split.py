@@ -16,7 +16,8 @@ from stages.data.split_files import (
 )
 from stages.data.split_page import describe_split, describe_strata, summarise_split
 from stages.files.io import read_json, read_jsonl, write_json, write_jsonl, write_text
-from stages.files.pairs import PreferencePair, Prompt, split_sha256
+from stages.files.pairs import PreferencePair, Prompt, SplitPair, split_sha256
+from stages.measures.ceiling import count_votes, tell_ceiling
 from stages.pages.html import render_page
 from stages.run import paths
 from stages.run.params import load_params
@@ -44,6 +45,9 @@ def main() -> None:
         write_jsonl(path, split_rows(pairs, getattr(split.parts, name), split.components))
     proof = prove(prompts, params)
     metrics = describe_split(columns, split.components, split.parts, *proof) | {"split_sha256": sha256}
+    agreement = read_json(paths.VALIDATE_METRICS)["validate"].get("agreement", {})
+    for name, path in FILES.items():
+        metrics[f"{name}_ceiling"] = tell_ceiling(agreement, count_votes(RowFile(path, SplitPair)))
     strata = describe_strata(columns, split.parts)
     write_text(paths.SPLIT_REPORT, render_page("data/split_report.html.j2", metrics=metrics, strata=strata))
     write_json(paths.SPLIT_METRICS, {"split": metrics})

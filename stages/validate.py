@@ -19,6 +19,7 @@ from stages.data.great_expectations import confirm_results, derive_frame
 from stages.data.page import describe_validation, summarise
 from stages.data.prompt_rules import check_prompts
 from stages.files.io import write_json, write_jsonl, write_text
+from stages.measures.agreement import find_in_labels
 from stages.run import paths
 from stages.run.params import load_params
 from stages.run.progress import say
@@ -31,7 +32,13 @@ def main() -> None:
     settings = read_settings(params)
     pairs_path, prompts_path = Path(params.data.pairs), Path(params.data.prompts)
 
-    pairs = validate_pairs(pairs_path, params.data.columns, settings, params.data.sheet)
+    pairs = validate_pairs(
+        pairs_path,
+        params.data.columns,
+        settings,
+        params.data.sheet,
+        params.data.votes and Path(params.data.votes),
+    )
     prompts_table = open_prompts(prompts_path)
     prompts = check_prompts(prompts_table.rows, pairs.checked.entries, settings)
     results = [*pairs.results, *judge(prompts.rows, settings)]
@@ -39,11 +46,12 @@ def main() -> None:
     confirm_results("prompts", prompts.rows.holds, results[len(pairs.results) :], settings)
     refuse_nothing_kept(pairs, pairs_path)
 
-    metrics = describe_validation(pairs.checked, prompts, results)
+    labels = find_in_labels(pairs.checked.judged, settings.audit.agreement_above)
+    metrics = describe_validation(pairs.checked, prompts, results, labels.numbers)
     write_jsonl(paths.VALIDATED_PAIRS, kept_pairs(pairs_path, pairs))
     write_jsonl(paths.VALIDATED_PROMPTS, prompts.prompts)
     write_jsonl(paths.VIOLATIONS, all_violations(pairs.checked.rows, prompts.rows, settings))
-    write_text(paths.DATA_REPORT, render_report(pairs, prompts, results, metrics, settings))
+    write_text(paths.DATA_REPORT, render_report(pairs, prompts, results, metrics, settings, labels))
     write_json(paths.VALIDATE_METRICS, {"validate": metrics})
     for remark in prompts_table.columns.remarks:
         say(f"validate: {prompts_path}: {remark}")

@@ -36,7 +36,13 @@ def enter_world(folder, monkeypatch, pairs="raw/pairs.jsonl"):
     folder.mkdir()
     monkeypatch.chdir(folder)
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
-    params["data"] = {"pairs": pairs, "prompts": "raw/prompts.jsonl", "columns": {}, "sheet": None}
+    params["data"] = {
+        "pairs": pairs,
+        "prompts": "raw/prompts.jsonl",
+        "columns": {},
+        "sheet": None,
+        "votes": None,
+    }
     params["split"] |= {"n_holdout": 6, "n_selection": 4}
     save_params(params)
     write_rows(folder / "raw/pairs.jsonl", [make_raw(number) for number in range(40)])
@@ -97,8 +103,8 @@ def test_bad_rows_are_recorded_and_the_stage_ends_well(world):
     violations = rows("data/validate/violations.jsonl")
     aside = {one["line"] for one in violations if one["set_aside"] and one["file"] == "pairs"}
     assert metrics["ok"] is False
-    assert metrics["n_rows"] == 50 == metrics["n_kept"] + metrics["n_set_aside"]
-    assert len(aside) == metrics["n_set_aside"]
+    assert metrics["n_rows"] == 50 == metrics["n_votes"] + metrics["n_repeats"] + metrics["n_set_aside"]
+    assert len(aside) == metrics["n_set_aside"] + metrics["n_repeats"]
     assert len(rows("data/validate/pairs.jsonl")) == metrics["n_kept"]
     assert metrics["n_prompts"] == 50 == len(rows("data/validate/prompts.jsonl"))
     for rule, count in metrics["rules"].items():

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stages.cli import data, pipeline
+from stages.cli import data, labels, pipeline
 from stages.cli.compare import compare
 from stages.cli.doctor import doctor
 from stages.cli.gate import gate
@@ -22,6 +22,7 @@ from stages.run.shell import be_quiet_and_offline, exit_in_words, keep_dvc_state
 
 ORDER = [
     "data",
+    "labels",
     "size",
     "doctor",
     "repro",
@@ -54,6 +55,7 @@ CRASHED = 70  # EX_SOFTWARE of sysexits.h
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 BEFORE, RUN, JUDGE, SHIP = "Before a run", "Run", "Judge", "Ship and share"
 app.add_typer(data.app, name="data", help="Check preference pairs.", rich_help_panel=BEFORE)
+app.add_typer(labels.app, name="labels", help="Doubtful labels, judged again.", rich_help_panel=BEFORE)
 app.command(rich_help_panel=BEFORE)(pipeline.size)
 app.command(rich_help_panel=BEFORE)(doctor)
 app.command(context_settings=PASS_ON, rich_help_panel=RUN)(pipeline.repro)

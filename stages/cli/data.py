@@ -1,7 +1,7 @@
 """`bluepencil data`: are these pairs fit to learn from, and which were held out? For people and for CI."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,7 @@ from stages.files.json_text import dump_json
 from stages.run.params import load_params
 
 if TYPE_CHECKING:
-    from stages.data.checking import ValidatedPairs
+    from stages.data.checking import LabelFindings, ValidatedPairs
     from stages.data.page import RuleExamples
 
 app = typer.Typer(help="Check preference pairs.", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -45,6 +45,7 @@ def check(
         typer.Option(help="A column's name in the file and ours, `theirs=ours`; may be given again."),
     ] = None,
     sheet: Annotated[str | None, typer.Option(help="The sheet of a spreadsheet that has several.")] = None,
+    votes: Annotated[Path | None, typer.Option(help="A file of further votes on these pairs.")] = None,
 ) -> None:
     """Check PATH against the rules of params.yaml.
 
@@ -53,12 +54,15 @@ def check(
     """
     from stages.data.checking import read_settings, validate_pairs
     from stages.data.page import N_EXAMPLES, pick_examples
+    from stages.measures.agreement import find_in_labels
 
     params = load_params()
     settings = read_settings(params)
     mapping = parse_columns(columns) if columns else params.data.columns
     sheet = sheet or (params.data.sheet if str(path) == params.data.pairs else None)
-    pairs = validate_pairs(path, mapping, settings, sheet)
+    if votes is None and params.data.votes and str(path) == params.data.pairs:
+        votes = Path(params.data.votes)
+    pairs = validate_pairs(path, mapping, settings, sheet, votes)
     if expectations:
         from stages.data.great_expectations import confirm_results, derive_frame
 
@@ -66,10 +70,11 @@ def check(
     found = pick_examples(
         pairs.results, pairs.checked.rows, settings.rules, at_most=None if show_all else N_EXAMPLES
     )
+    labels = find_in_labels(pairs.checked.judged, settings.audit.agreement_above)
     if as_json:
-        typer.echo(dump_json(describe_check(pairs, found), indent=2))
+        typer.echo(dump_json(describe_check(pairs, found, labels), indent=2))
     else:
-        typer.echo("\n".join(write_findings(path, pairs, found, show_all=show_all)))
+        typer.echo("\n".join(write_findings(path, pairs, found, labels, show_all=show_all)))
     if not pairs.is_fit:
         raise typer.Exit(BROKEN)
 
@@ -104,41 +109,83 @@ def parse_columns(columns: list[str]) -> dict[str, str]:
     return mapping
 
 
-def describe_check(pairs: "ValidatedPairs", found: "list[RuleExamples]") -> dict[str, Any]:
-    """The counts, the verdict, what stands out, and one entry per rule with the lines that break it."""
+def describe_check(
+    pairs: "ValidatedPairs", found: "list[RuleExamples]", labels: "LabelFindings"
+) -> dict[str, Any]:
+    """The counts, the verdict, what stands out, and one entry per rule with the lines that break it.
+
+    `n_votes`, `n_repeats` and `n_set_aside` add up to `n_rows`; `n_kept` are the pairs that the votes make.
+    """
     rows = pairs.checked.rows
     lines = {
         group.result.rule: [
-            {"line": one.line, "pair_id": one.pair_id, "found": one.found} for one in group.examples
+            {"line": one.line, "pair_id": one.pair_id, "found": one.found}
+            | ({"file": "votes"} if one.file == "votes" else {})
+            for one in group.examples
         ]
         for group in found
     }
     return {
         "n_rows": rows.n_rows,
         "n_kept": rows.n_kept,
-        "n_set_aside": rows.n_rows - rows.n_kept,
+        "n_votes": pairs.checked.n_votes,
+        "n_repeats": pairs.checked.n_repeats,
+        "n_set_aside": pairs.checked.n_set_aside,
         "ok": pairs.is_fit,
-        "remarks": list(pairs.remarks),
+        **labels.numbers,
+        "agreement_by": [row._asdict() for row in labels.table],
+        "remarks": [*pairs.remarks, *labels.remarks],
         "rules": [{**result._asdict(), "violations": lines.get(result.rule, [])} for result in pairs.results],
     }
 
 
 def write_findings(
-    path: Path, pairs: "ValidatedPairs", found: "list[RuleExamples]", *, show_all: bool
+    path: Path,
+    pairs: "ValidatedPairs",
+    found: "list[RuleExamples]",
+    labels: "LabelFindings",
+    *,
+    show_all: bool,
 ) -> Iterator[str]:
     """Lines for people: the verdict, each rule that is broken with its first lines, what stands out."""
-    rows = pairs.checked.rows
+    from stages.data.page import count_kept
+
+    rows, checked = pairs.checked.rows, pairs.checked
     verdict = "fit to learn from" if pairs.is_fit else "NOT fit to learn from"
-    yield (
-        f"{path}: {verdict}: {rows.n_rows} rows, {rows.n_kept} kept, {rows.n_rows - rows.n_kept} set aside"
+    counts = count_kept(
+        n_kept=rows.n_kept,
+        n_votes=checked.n_votes,
+        n_repeats=checked.n_repeats,
+        n_set_aside=checked.n_set_aside,
     )
+    yield f"{path}: {verdict}: {rows.n_rows} rows, {counts}"
     for group in sorted(found, key=lambda group: (group.result.passed, group.result.severity)):
         n_shown = N_SHOWN_WITHIN if group.result.passed and not show_all else len(group.examples)
         yield from _write_rule(group._replace(examples=group.examples[:n_shown]), rows.n_rows)
     yield ""
     yield f"{len(pairs.results) - len(found)} rules hold"
-    for remark in pairs.remarks:
+    for sentence in say_labels(labels.numbers):
+        yield from textwrap.wrap(sentence, WIDTH)
+    for remark in [*pairs.remarks, *labels.remarks]:
         yield from textwrap.wrap(f"! {remark}", WIDTH, subsequent_indent="  ")
+
+
+def say_labels(numbers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """How often editors agree, and how far a perfect reader could agree with them."""
+    agreement, ceiling = numbers["agreement"], numbers["ceiling"]
+    if agreement["n_items"]:
+        yield (
+            f"{agreement['n_items']} pairs were judged by several editors, who agree in "
+            f"{agreement['share']:.1%} of {agreement['n_comparisons']} comparisons"
+            + (f" ({agreement['low']:.1%} to {agreement['high']:.1%})." if "low" in agreement else ".")
+        )
+    if ceiling["status"] == "known":
+        yield (
+            f"Even a perfect reader would agree with {ceiling['low']:.0%} to {ceiling['high']:.0%} of these "
+            f"labels ({ceiling['lowest']:.0%} to {ceiling['highest']:.0%} with the range of the agreement)."
+        )
+    else:
+        yield f"How far a perfect reader could agree with these labels is unknown: {ceiling['reason']}."
 
 
 def _write_rule(group: "RuleExamples", n_rows: int) -> Iterator[str]:
@@ -154,7 +201,8 @@ def _write_rule(group: "RuleExamples", n_rows: int) -> Iterator[str]:
     )
     yield from _indent(f"{rule.sentence} {counted}{', set aside' if rule.set_aside else ''}.", "  ")
     for one in group.examples:
-        name = f"line {one.line}" if one.pair_id is None else f"line {one.line}, pair {one.pair_id}"
+        name = f"line {one.line}{' of the further votes' if one.file == 'votes' else ''}"
+        name += "" if one.pair_id is None else f", pair {one.pair_id}"
         yield from _indent(f"{name}: {one.found}", "    ")
     if (n_more := rule.n_violations - len(group.examples)) > 0:
         yield f"    and {n_more} more; --all shows every line"

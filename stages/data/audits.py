@@ -36,13 +36,12 @@ class Audit(NamedTuple):
 
 
 def audit_pairs(index: PairIndex, kept: NDArray[np.bool_], components: Numbers, limits: AuditLimits) -> Audit:
-    """Audit the kept entries of the index; agreement looks at all entries, before any is set aside."""
+    """Audit the kept entries of the index."""
     numbers: dict[str, float | int] = {}
     numbers |= _longer_wins(index.feature_differences[kept, 0])
     numbers |= _left_wins(index.column("shown")[kept])
     numbers |= _counts("editor", index.column("editor")[kept])
     numbers |= _counts("section", index.column("section")[kept])
-    numbers |= measure_agreement(index.column("chosen"), index.column("rejected"), index.column("editor"))
     numbers |= classify_by_features(index.feature_differences[kept], components[kept])
     known_days = index.column("day")[kept & (index.column("day") > UNKNOWN)]
     numbers["n_day_known"] = len(known_days)
@@ -84,24 +83,6 @@ def _counts(name: str, values: Numbers) -> dict[str, float | int]:
         f"n_pairs_of_rarest_{name}": int(known.min()),
         f"n_pairs_without_{name}": int((values < 0).sum()),
     }
-
-
-def measure_agreement(chosen: Numbers, rejected: Numbers, editor: Numbers) -> dict[str, float | int]:
-    """How often two editors who judged the same two texts preferred the same one."""
-    known = (editor >= 0) & (chosen != rejected)
-    low, high = np.minimum(chosen, rejected)[known], np.maximum(chosen, rejected)[known]
-    judged = np.unique(np.stack([low, high, editor[known], chosen[known]], axis=1), axis=0)
-    same_texts = np.unique(judged[:, :2], axis=0, return_inverse=True)[1].ravel()
-    n_agree = n_compared = 0
-    order = np.argsort(same_texts, kind="stable")
-    for rows in np.split(judged[order], np.flatnonzero(np.diff(same_texts[order])) + 1):
-        for position in range(len(rows)):
-            others = rows[:position][rows[:position, 2] != rows[position, 2]]
-            n_compared += len(others)
-            n_agree += int((others[:, 3] == rows[position, 3]).sum())
-    if not n_compared:
-        return {"n_doubly_judged": 0}
-    return {"n_doubly_judged": n_compared, "agreement_share": n_agree / n_compared}
 
 
 def first_and_last(days: Numbers) -> dict[str, str]:
@@ -167,11 +148,6 @@ def _remark(numbers: dict[str, float | int], limits: AuditLimits) -> list[str]:
         remarks.append(
             f"A trivial classifier that sees only lengths and punctuation reaches {accuracy:.0%}, as much as "
             "the gate asks: the data is too easy, or something leaks."
-        )
-    agreement = numbers.get("agreement_share")
-    if agreement is not None and agreement < limits.agreement_above:
-        remarks.append(
-            f"Editors who judged the same texts agree in {agreement:.0%}: no model can do much better."
         )
     if 0 < numbers.get("n_pairs_of_rarest_editor", 0) < limits.min_pairs_per_editor:
         remarks.append(

@@ -1,8 +1,10 @@
 """A file of pairs checked by every rule: its results, its violations, its page."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from stages.data.audits import AuditLimits
 from stages.data.forms.columns import Columns
@@ -30,6 +32,8 @@ from stages.files.pairs import PreferencePair
 from stages.pages.html import render_page
 from stages.run.params import Params
 
+N_NAMED = 5
+
 
 class ValidatedPairs(NamedTuple):
     """A file of pairs, checked: its columns, its rows, and a result per rule."""
@@ -50,6 +54,14 @@ class ValidatedPairs(NamedTuple):
         return [*self.columns.remarks, *self.checked.audit.remarks]
 
 
+class LabelFindings(NamedTuple):
+    """What the votes say, as `measures.agreement` finds it."""
+
+    numbers: Mapping[str, Mapping[str, float | int | str]]
+    table: Sequence[NamedTuple]
+    remarks: Sequence[str]
+
+
 def read_settings(params: Params) -> Settings:
     """The rules' settings; ParamsError where they are not those of the code."""
     validate, split = params.validate_, params.split
@@ -67,12 +79,55 @@ def read_settings(params: Params) -> Settings:
 
 
 def validate_pairs(
-    path: Path, mapping: Mapping[str, str], settings: Settings, sheet: str | None
+    path: Path,
+    mapping: Mapping[str, str],
+    settings: Settings,
+    sheet: str | None,
+    votes: Path | None = None,
 ) -> ValidatedPairs:
-    """Check a file of pairs; InputError where it cannot be read."""
+    """Check a file of pairs with further votes on them; InputError where either cannot be read."""
     table = open_pairs(path, mapping, sheet)
-    checked = check_pairs(table.rows, table.columns, settings)
-    return ValidatedPairs(table.columns, checked, judge(checked.rows, settings), table.rows)
+    if votes is None:
+        checked = check_pairs(table.rows, table.columns, settings)
+        return ValidatedPairs(table.columns, checked, judge(checked.rows, settings), table.rows)
+    further = open_pairs(votes, {})
+    rows = PairsAndVotes(table.rows, further.rows, table.columns, further.columns)
+    checked = check_pairs(rows, table.columns, settings)
+    refuse_strangers(path, votes, checked)
+    return ValidatedPairs(table.columns, checked, judge(checked.rows, settings), rows)
+
+
+class PairsAndVotes:
+    """The rows of the pairs, then the further votes with their lines below 0, both in the form of the pairs.
+
+    First votes are left out: the file of the pairs has them.
+    """
+
+    def __init__(
+        self, pairs: Iterable[RawRow], votes: Iterable[RawRow], pairs_form: Columns, votes_form: Columns
+    ) -> None:
+        self._pairs, self._votes, self._forms = pairs, votes, (pairs_form, votes_form)
+
+    def __iter__(self) -> Iterator[RawRow]:
+        """Every row, from the first."""
+        yield from self._pairs
+        for row in self._votes:
+            if row.fields is None or row.fields.get("source") != "first":
+                yield row._replace(line=-row.line, form=self._forms[1])
+
+
+def refuse_strangers(path: Path, votes: Path, checked: CheckedPairs) -> None:
+    """InputError where a further vote is on texts that no row of the pairs has."""
+    index, judged = checked.entries, checked.item_of_judged
+    lines = np.concatenate([index.column("line"), index.ties[0]])
+    strange = np.flatnonzero((lines < 0) & ~np.isin(judged, judged[lines > 0]))
+    if len(strange):
+        named = ", ".join(str(-line) for line in sorted(lines[strange].tolist(), reverse=True)[:N_NAMED])
+        raise InputError(
+            f"{votes}: {len(strange)} votes are on texts that {path} does not have (line {named}"
+            f"{', ...' if len(strange) > N_NAMED else ''}): a text or prompt has changed since it was "
+            "judged. Put the text back, or take these lines out"
+        )
 
 
 def judge(rows: CheckedRows, settings: Settings) -> list[RuleResult]:
@@ -82,12 +137,13 @@ def judge(rows: CheckedRows, settings: Settings) -> list[RuleResult]:
 
 def kept_pairs(path: Path, pairs: ValidatedPairs) -> Iterator[PreferencePair]:
     """Read the file once more and pass on what is kept: a million pairs do not fit in memory twice."""
-    for row, keep in zip(pairs.rows, pairs.checked.rows.kept, strict=True):
+    for number, (row, keep) in enumerate(zip(pairs.rows, pairs.checked.rows.kept, strict=True)):
         if keep:
             reading, _ = read_whole(row, pairs.columns)
             if reading.pair is None:
                 raise InputError(f"{path}: line {row.line} has changed while it was read; run again")
-            yield reading.pair
+            votes = pairs.checked.votes_of.get(number)
+            yield reading.pair.model_copy(update=votes._asdict()) if votes else reading.pair
 
 
 def all_violations(pairs: CheckedRows, prompts: CheckedRows, settings: Settings) -> Iterator[Violation]:
@@ -102,6 +158,7 @@ def render_report(
     results: list[RuleResult],
     metrics: dict[str, Any],
     settings: Settings,
+    labels: LabelFindings,
 ) -> str:
     """The page a data owner reads; the same bytes for the same data, wherever it lies."""
     index, kept = pairs.checked.entries, pairs.checked.kept_pairs
@@ -111,7 +168,8 @@ def render_report(
         results=results,
         examples=pick_examples(pairs.results, pairs.checked.rows, settings.rules),
         prompt_examples=pick_examples(results[len(pairs.results) :], prompts.rows, settings.rules),
-        remarks=pairs.remarks,
+        remarks=[*pairs.remarks, *labels.remarks],
+        agreement_rows=labels.table,
         audit=pairs.checked.audit.numbers,
         extra_columns=pairs.columns.extra,
         lengths=draw_length_differences(index, kept),

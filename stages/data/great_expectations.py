@@ -42,11 +42,15 @@ def confirm_results(name: str, frame: Frame, results: Sequence[RuleResult], sett
 def derive_frame(pairs: CheckedPairs) -> dict[str, NDArray[np.generic]]:
     """Flags that a rule holds, except: null where a required field is, the id's number, a word count.
 
-    A row without a pair gets an id number of its own, so that it repeats none.
+    An id number of its own gets a row without a pair, and one whose id no row with other texts has.
     """
     holds = pairs.rows.holds
     ids = -1 - np.arange(pairs.rows.n_rows, dtype=np.int64)
-    ids[pairs.row_of_entry] = pairs.entries.column("id")
+    judged = np.array(pairs.row_of_entry, dtype=np.int64)
+    numbers, items = pairs.entries.column("id"), pairs.item_of_judged[: len(judged)]
+    several = np.unique(np.stack([numbers, items]), axis=1)[0]  # an id once for each item that has it
+    shared = np.isin(numbers, several[1:][np.diff(several) == 0])
+    ids[judged[shared]] = numbers[shared]
     measured: dict[str, NDArray[np.generic]] = {
         "required_fields_are_filled": np.where(holds["required_fields_are_filled"], 1.0, np.nan),
         "pair_ids_are_unique": ids,

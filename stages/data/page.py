@@ -79,15 +79,22 @@ def _bars(counts: Sequence[tuple[str, int]]) -> list[Bar]:
 
 
 def describe_validation(
-    pairs: CheckedPairs, prompts: CheckedPrompts, results: Sequence[RuleResult]
+    pairs: CheckedPairs,
+    prompts: CheckedPrompts,
+    results: Sequence[RuleResult],
+    labels: Mapping[str, Mapping[str, float | int | str]],
 ) -> dict[str, Any]:
-    """The numbers of metrics/validate.json; what was not measured is left out."""
-    n_kept = pairs.rows.n_kept
+    """The numbers of metrics/validate.json; what was not measured is left out.
+
+    `labels` is `measures.agreement.describe_labels`. Rows are votes on kept pairs, repeats, or set aside.
+    """
     broken = find_broken(results)
     return {
         "n_rows": pairs.rows.n_rows,
-        "n_kept": n_kept,
-        "n_set_aside": pairs.rows.n_rows - n_kept,
+        "n_kept": pairs.rows.n_kept,
+        "n_votes": pairs.n_votes,
+        "n_repeats": pairs.n_repeats,
+        "n_set_aside": pairs.n_set_aside,
         "n_prompts": len(prompts.prompts),
         "ok": not broken,
         "broken": ", ".join(broken) or "none",
@@ -95,7 +102,12 @@ def describe_validation(
         "rules": {result.rule: result.n_violations for result in results},
         "audit": {name: round(value, 6) for name, value in pairs.audit.numbers.items()}
         | pairs.audit.review_dates,
+        **{name: _rounded(numbers) for name, numbers in labels.items()},
     }
+
+
+def _rounded(numbers: Mapping[str, float | int | str]) -> dict[str, float | int | str]:
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in numbers.items()}
 
 
 def summarise(metrics: dict[str, Any]) -> str:
@@ -103,7 +115,12 @@ def summarise(metrics: dict[str, Any]) -> str:
     verdict = (
         "fit to learn from" if metrics["ok"] else f"unfit: {metrics['broken']} broken more often than allowed"
     )
-    return (
-        f"{metrics['n_rows']} rows, {metrics['n_kept']} kept, {metrics['n_set_aside']} set aside, "
-        f"{metrics['n_prompts']} prompts: {verdict}"
-    )
+    return f"{metrics['n_rows']} rows, {count_kept(**metrics)}, {metrics['n_prompts']} prompts: {verdict}"
+
+
+def count_kept(*, n_kept: int, n_votes: int, n_repeats: int, n_set_aside: int, **_: object) -> str:
+    """What became of the rows; votes and repeats where there are some."""
+    words = [f"{n_kept} kept"]
+    words += [f"{n_votes - n_kept} further votes on them"] if n_votes > n_kept else []
+    words += [f"{n_repeats} repeats"] if n_repeats else []
+    return ", ".join([*words, f"{n_set_aside} set aside"])

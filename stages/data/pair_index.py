@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.data.components import PairTexts
-from stages.data.texts import TextTable, text_key
+from stages.data.texts import TextTable, normalise, text_key
 from stages.files.pairs import PreferencePair
 from stages.files.sentences import sentence_ends
 
@@ -51,6 +51,7 @@ def compare_texts(chosen: str, rejected: str) -> list[float]:
 
 
 SHOWN = {None: 0, "left": 1, "right": 2}
+SOURCES = {None: 0, "first": 0, "control": 1, "suspect": 2}  # of a vote; any other word is a first vote, too
 
 
 class Names:
@@ -81,8 +82,9 @@ class PairIndex:
         self.n_synthetic = 0
         self._columns = {name: array("q") for name in ("line", "id", "prompt", "chosen", "rejected", "group",
                                                        "editor", "section", "shown", "day",
-                                                       "content", "id_key")}  # fmt: skip
+                                                       "content", "id_key", "source", "way")}  # fmt: skip
         self._differences = array("f")
+        self._ties = array("q")
 
     def __len__(self) -> int:
         return len(self._columns["line"])
@@ -95,16 +97,32 @@ class PairIndex:
             self.sections.add(pair.section), SHOWN[pair.chosen_shown],
             day_number(pair.reviewed_at),
             text_key(repr(sorted(pair.model_dump(exclude={"pair_id"}).items()))),
-            text_key(pair.pair_id),
+            text_key(pair.pair_id), SOURCES.get(pair.source, 0),
+            1 if pair.chosen <= pair.rejected else -1,
         )  # fmt: skip
         for column, value in zip(self._columns.values(), values, strict=True):
             column.append(value)
         self._differences.extend(compare_texts(pair.chosen, pair.rejected))
         self.n_synthetic += pair.synthetic
 
+    def add_tie(self, line: int, pair: PreferencePair) -> None:
+        """Remember that an editor preferred neither text of this pair."""
+        prompt, *texts = (text_key(normalise(text)) for text in (pair.prompt, pair.chosen, pair.rejected))
+        said = text_key(repr(sorted(pair.model_dump(exclude={"pair_id"}).items())))
+        self._ties.extend(
+            (line, self.editors.add(pair.editor), SOURCES.get(pair.source, 0), prompt, *sorted(texts), said,
+             text_key(pair.pair_id))
+        )  # fmt: skip
+
+    @property
+    def ties(self) -> NDArray[np.int64]:
+        """Shape (8, ties): line, editor, source, `text_key` of prompt and both texts, content, id_key."""
+        return np.array(self._ties, dtype=np.int64).reshape(-1, 8).T
+
     def column(self, name: str) -> NDArray[np.int64]:
         """One number per pair: line, id, prompt, chosen, rejected, group, editor, section, shown or day;
-        or a hash of what the row holds beside its id (content), or of the id (id_key)."""
+        a hash of what the row holds beside its id (content), or of the id (id_key); source, see SOURCES;
+        or way, which tells texts apart that differ in signs only: 1 or -1."""
         return np.array(self._columns[name], dtype=np.int64)
 
     @property

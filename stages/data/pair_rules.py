@@ -11,10 +11,17 @@ from scipy.sparse.csgraph import connected_components
 
 from stages.data.forms.rows import Finding
 from stages.data.near_duplicates import N_WORDS_PER_RUN, NearDuplicate, jaccard
-from stages.data.pair_index import PairIndex, first_alike
-from stages.data.texts import run_hashes
+from stages.data.pair_index import UNKNOWN, PairIndex, first_alike
+from stages.data.texts import normalise, run_hashes
+from stages.data.votes import Counted, JudgedRows, count_votes, judged_rows
 
 Numbers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+def say_line(line: int) -> str:
+    """A line of the file of pairs, or (below 0) of the file of further votes, as a message names it."""
+    return f"line {line}" if line > 0 else f"line {-line} of the further votes"
 
 
 class Contradictions(NamedTuple):
@@ -53,71 +60,154 @@ def find_contradictions(preferred: Numbers, other: Numbers) -> Contradictions:
 
 
 N_LINES_NAMED = 5
-Found = tuple[int, Finding]  # the entry of the index, and what was found
+Found = tuple[int, Finding]  # the judged row (an entry of the index, then its ties), and what was found
 
 
 class Compared(NamedTuple):
-    """Findings per entry, and how many conflicts and circles they come from."""
+    """Findings per judged row, how many conflicts and circles they come from, and what the votes say."""
 
     findings: list[Found]
     n_conflicts: int
     n_circles: int
+    rows: JudgedRows
+    counted: Counted
 
 
-def compare_rows(index: PairIndex, near: Sequence[NearDuplicate], *, similarity: float) -> Compared:
-    """All findings that need more than one row; `near` are the near-duplicate texts."""
+def compare_rows(
+    index: PairIndex, near: Sequence[NearDuplicate], sound: Flags, *, similarity: float
+) -> Compared:
+    """All findings that need more than one row; `near` are the near-duplicate texts.
+
+    `sound` are the entries that no other rule sets aside: they and the ties have votes.
+    """
     clusters = cluster_texts(len(index.texts), near)
-    contradictions = find_contradictions(index.column("chosen"), index.column("rejected"))
+    rows = judged_rows(index)
+    ids = list(_repeated_ids(index, rows.item))
+    may_vote = np.concatenate([sound, np.ones(index.ties.shape[1], dtype=bool)])
+    may_vote[[entry for entry, _ in ids]] = False
+    counted = count_votes(rows, may_vote)
+    lines = np.concatenate([index.column("line"), index.ties[0]])
+
+    labelled = np.flatnonzero(counted.label_row >= 0)
+    label_row = counted.label_row[labelled]
+    chosen, rejected = index.column("chosen")[label_row], index.column("rejected")[label_row]
+    contradictions = find_contradictions(chosen, rejected)
+    first = first_alike(chosen * len(index.texts) + rejected, np.argsort(np.argsort(rows.order)[label_row]))
+    of_item = np.full(len(counted.label), -1, dtype=np.int64)
+    of_item[labelled] = np.arange(len(labelled))
+    place = np.where(counted.is_vote | counted.is_repeat, of_item[rows.item], -1)  # among the labelled items
+    conflict, circle = (_at(numbers, place) for numbers in contradictions)
+    said = _at(chosen, place)
     findings = [
-        *_repeated_ids(index),
-        *_repeated_rows(index),
-        *_numbered(
-            contradictions.conflict, index, "labels_do_not_conflict", "the opposite preference stands on"
-        ),
-        *_numbered(
-            contradictions.circle, index, "labels_have_no_cycle", "the preferences run in a circle with"
-        ),
-        *_recurring_texts(index, clusters),
+        *ids,
+        *_repeats(rows, counted, lines),
+        *_same_texts(place, first, lines[label_row]),
+        *_undecided(rows, counted),
+        *_numbered(_voters(rows, counted), rows.side, lines, "labels_do_not_conflict", OPPOSITE),
+        *_numbered(conflict, said, lines, "labels_do_not_conflict", OPPOSITE),
+        *_numbered(circle, said, lines, "labels_have_no_cycle", "the preferences run in a circle with"),
+        *_other_spellings(index),
+        *_recurring_texts(index, clusters, rows),
         *_close_sides(index, clusters, similarity=similarity),
     ]
-    return Compared(findings, _count(contradictions.conflict), _count(contradictions.circle))
+    n_conflicts = _count(contradictions.conflict) + len(np.unique(rows.item[counted.is_contradicted]))
+    return Compared(findings, n_conflicts, _count(contradictions.circle), rows, counted)
 
 
-def _repeated_ids(index: PairIndex) -> Iterator[Found]:
-    """Every row with an id that another has: nobody can tell which of them is meant."""
+OPPOSITE = "the opposite preference stands on"
+
+
+def _at(numbers: Numbers, place: Numbers) -> Numbers:
+    """The number at each place; -1 where there is none."""
+    return np.where(place >= 0, numbers[place], -1) if len(numbers) else np.full(len(place), -1)
+
+
+def _repeated_ids(index: PairIndex, items: Numbers) -> Iterator[Found]:
+    """Every row with an id that a row with other texts has: nobody can tell which of them is meant."""
     lines, ids = index.column("line"), index.column("id")
     entries = np.arange(len(ids))
     first, last = first_alike(ids, entries), first_alike(ids, entries[::-1])
-    for entry in np.flatnonzero(first != last).tolist():
+    differs = np.zeros(len(ids), dtype=bool)
+    np.logical_or.at(differs, first, items[: len(ids)] != items[first])
+    for entry in np.flatnonzero(differs[first]).tolist():
         other = last[entry] if first[entry] == entry else first[entry]
-        yield entry, Finding("pair_ids_are_unique", f"line {lines[other]} has the same id")
+        words = "the same id" if items[other] == items[entry] else "the same id and other texts"
+        yield entry, Finding("pair_ids_are_unique", f"{say_line(lines[other])} has {words}")
 
 
-def _repeated_rows(index: PairIndex) -> Iterator[Found]:
-    """All rows of the same texts but one, which is chosen by what it holds: the order of rows is chance."""
-    lines, n_texts = index.column("line"), len(index.texts)
-    both = index.column("chosen") * n_texts + index.column("rejected")
-    kept = first_alike(both, np.lexsort((index.column("id_key"), index.column("content"))))
-    for entry in np.flatnonzero(kept != np.arange(len(kept))).tolist():
+def _repeats(rows: JudgedRows, counted: Counted, lines: Numbers) -> Iterator[Found]:
+    """Rows of a voter but one, which is chosen by what it holds: the order of rows is chance."""
+    voted = np.flatnonzero(counted.is_vote)
+    vote_of = dict(
+        zip(zip(rows.item[voted].tolist(), rows.editor[voted].tolist(), strict=True), voted, strict=True)
+    )
+    for row in np.flatnonzero(counted.is_repeat).tolist():
+        other = vote_of[int(rows.item[row]), int(rows.editor[row])]
+        by = "" if rows.editor[row] == UNKNOWN else ", by the same editor"
         yield (
-            entry,
-            Finding("rows_are_unique", f"line {lines[kept[entry]]} holds the same texts, judged the same"),
+            row,
+            Finding("rows_are_unique", f"{say_line(lines[other])} holds the same texts, judged the same{by}"),
         )
 
 
-def _numbered(numbers: NDArray[np.int64], index: PairIndex, rule: str, what: str) -> Iterator[Found]:
-    """One finding per entry with a number, naming other lines of the same number."""
-    lines, chosen = index.column("line").tolist(), index.column("chosen").tolist()
+def _same_texts(place: Numbers, first: Numbers, lines: Numbers) -> Iterator[Found]:
+    """Rows of texts that stand under another wording of the prompt, too, judged the same."""
+    for row in np.flatnonzero((place >= 0) & (_at(first, place) != place)).tolist():
+        line = lines[first[place[row]]]
+        yield row, Finding("rows_are_unique", f"{say_line(line)} holds the same texts, judged the same")
+
+
+def _undecided(rows: JudgedRows, counted: Counted) -> Iterator[Found]:
+    """Rows of items without a majority."""
+    n_for = np.bincount(rows.item, counted.is_vote & (rows.side == 1), minlength=len(counted.label))
+    undecided = counted.is_vote & (counted.label[rows.item] == 0)
+    for row in np.flatnonzero(undecided).tolist():
+        n = int(n_for[rows.item[row]])
+        editors = "1 editor prefers" if n == 1 else f"{n} editors prefer"
+        found = (
+            f"an even split: {editors} each of the two texts" if n else "neither text was preferred, a tie"
+        )
+        yield row, Finding("preference_is_decided", found)
+
+
+def _voters(rows: JudgedRows, counted: Counted) -> Numbers:
+    """A number per voter who says one thing and the opposite; -1 for other rows."""
+    voter = rows.item * (int(rows.editor.max(initial=-1)) + 2) + rows.editor + 1
+    return np.where(counted.is_contradicted, voter, -1)
+
+
+def spelling_key(name: str) -> str:
+    """What is the same of a name in every spelling: its letters and digits, whatever their case."""
+    return normalise(name).replace(" ", "")
+
+
+def _other_spellings(index: PairIndex) -> Iterator[Found]:
+    """Rows of an editor whose name is written otherwise in more rows, or in as many and earlier."""
+    editors = np.concatenate([index.column("editor"), index.ties[1]])
+    counts = np.bincount(editors[editors >= 0], minlength=len(index.editors)).tolist()
+    names = index.editors.all
+    usual: dict[str, int] = {}
+    for number in sorted(range(len(names)), key=lambda number: (-counts[number], names[number])):
+        usual.setdefault(spelling_key(names[number]), number)
+    others = {n: names[usual[spelling_key(name)]] for n, name in enumerate(names)}
+    for row in np.flatnonzero(editors >= 0).tolist():
+        if (written := names[editors[row]]) != (name := others[int(editors[row])]):
+            yield row, Finding("editors_are_spelled_one_way", f"editor is {written!r}, elsewhere {name!r}")
+
+
+def _numbered(numbers: Numbers, said: Numbers, lines: Numbers, rule: str, what: str) -> Iterator[Found]:
+    """One finding per row with a number, naming lines of the same number that say something else."""
+    says = said.tolist()
     members: dict[int, list[int]] = defaultdict(list)
-    for entry in np.flatnonzero(numbers >= 0).tolist():
-        members[int(numbers[entry])].append(entry)
-    for entries in members.values():
-        candidates = first_of_each(entries, chosen)
-        for entry in entries:
-            others = [lines[other] for other in candidates if chosen[other] != chosen[entry]]
-            named = ", ".join(str(line) for line in others[:N_LINES_NAMED])
+    for row in np.flatnonzero(numbers >= 0).tolist():
+        members[int(numbers[row])].append(row)
+    for rows in members.values():
+        candidates = first_of_each(rows, says)
+        for row in rows:
+            others = [say_line(lines[other]) for other in candidates if says[other] != says[row]]
+            named = ", ".join([*others[:1], *(one.removeprefix("line ") for one in others[1:N_LINES_NAMED])])
             more = " …" if len(others) > N_LINES_NAMED else ""
-            yield entry, Finding(rule, f"{what} line {named}{more}")
+            yield row, Finding(rule, f"{what} {named}{more}")
 
 
 def first_of_each(entries: Sequence[int], chosen: Sequence[int]) -> list[int]:
@@ -136,21 +226,28 @@ def first_of_each(entries: Sequence[int], chosen: Sequence[int]) -> list[int]:
     return first
 
 
-def _recurring_texts(index: PairIndex, clusters: NDArray[np.int64]) -> Iterator[Found]:
-    lines, first, second = (index.column(name) for name in ("line", "chosen", "rejected"))
-    if not len(lines):
+def _recurring_texts(index: PairIndex, clusters: Numbers, rows: JudgedRows) -> Iterator[Found]:
+    """Rows of items with a text that another item has, or nearly; the votes on one item share theirs."""
+    n, lines = len(index), index.column("line")
+    if not n:
         return
-    first, second = clusters[first], clusters[second]
-    other = np.flatnonzero(first != second)  # where they are equal, a pair's own two texts do not recur in it
-    entries = np.concatenate([np.arange(len(lines)), other])
-    cluster = np.concatenate([first, second[other]])
+    first_of_item = first_alike(rows.item[:n], np.arange(n))
+    items = np.flatnonzero(first_of_item == np.arange(n))
+    first, second = clusters[index.column("chosen")[items]], clusters[index.column("rejected")[items]]
+    other = items[first != second]  # where they are equal, a pair's own two texts do not recur in it
+    entries = np.concatenate([items, other])
+    cluster = np.concatenate([first, second[first != second]])
     order = np.lexsort((entries, cluster))
     found: dict[int, int] = {}
     for members in np.split(entries[order], np.flatnonzero(np.diff(cluster[order])) + 1):
         for entry in members.tolist() if len(members) > 1 else ():
             found.setdefault(entry, int(members[1] if entry == members[0] else members[0]))
-    for entry, recurs in sorted(found.items()):
-        yield entry, Finding("pairs_are_not_near_duplicates", f"a text recurs on line {lines[recurs]}")
+    for entry in range(n):
+        if (recurs := found.get(int(first_of_item[entry]))) is not None:
+            yield (
+                entry,
+                Finding("pairs_are_not_near_duplicates", f"a text recurs on {say_line(lines[recurs])}"),
+            )
 
 
 def cluster_texts(n_texts: int, near: Sequence[NearDuplicate]) -> NDArray[np.int64]:

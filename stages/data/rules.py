@@ -34,15 +34,21 @@ RULES: dict[str, Rule] = {
         "pairs", "Texts are texts, and every field holds one value.", "write the value itself, as text", True
     ),
     "preference_is_decided": Rule(
-        "pairs", "An editor preferred one of the two texts.", "have it judged again, or leave the tie out",
-        True,
+        "pairs", "Most of the editors who judged preferred one of the two texts.",
+        "have it judged by one more editor, or leave it out", True,
     ),
     "pair_ids_are_unique": Rule(
-        "pairs", "No two rows have the same id.", "give the later row an id of its own", True
+        "pairs", "No two rows have the same id, but those that judge the same two texts.",
+        "give the later row an id of its own; votes on one pair must have its very texts", True
     ),
     "rows_are_unique": Rule(
-        "pairs", "No two rows hold the same two texts in the same order.",
-        "nothing to do where two editors agree: one row is kept; else look why it was exported twice",
+        "pairs", "No editor judged the same two texts twice in the same way.",
+        "nothing to do: one row is the editor's vote, a repeat is none; else look why it was exported twice",
+        True,
+    ),
+    "editors_are_spelled_one_way": Rule(
+        "pairs", "No editor's name differs from another's in case, spaces or punctuation only.",
+        "write a name in one way: as it is, one editor's votes are counted as two editors'",
     ),
     "completions_differ": Rule(
         "pairs", "The two texts differ.", "drop the pair, or judge it again with both versions"
@@ -52,9 +58,10 @@ RULES: dict[str, Rule] = {
         "nothing to do where such an edit was judged; else drop the pair",
     ),
     "labels_do_not_conflict": Rule(
-        "pairs", "No text is preferred over another in one row and the other way round in a second.",
-        "let the editors settle which is better, and keep that row; votes are not counted, so all rows "
-        "of the two texts are set aside, whichever more editors preferred",
+        "pairs", "Nobody prefers one text over another and the other way round in a second row.",
+        "let the editor settle which is better, and keep that row; where the rows are of several editors, "
+        "name them in `editor`, and their votes are counted",
+        True,
     ),
     "labels_have_no_cycle": Rule(
         "pairs", "Preferences do not run in a circle over three or more texts.",

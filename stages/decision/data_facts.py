@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from stages.decision.evidence import DataEvidence, Problem, SplitEvidence
-from stages.decision.wording import count, plural
+from stages.decision.evidence import Ceiling, DataEvidence, Problem, SplitEvidence
+from stages.decision.wording import count, plural, rounded
+from stages.files.json_text import as_written
 
 
 class DataFacts(NamedTuple):
@@ -15,6 +16,7 @@ class DataFacts(NamedTuple):
     split_sha256: str
     n_holdout: int
     study_id: str | None  # of the present texts; None where there are none to check against
+    ceiling: str = ""  # how far a perfect reader could agree with the held-out labels, as a sentence
 
 
 def gather_data_facts(
@@ -39,4 +41,16 @@ def gather_data_facts(
             "so the model may have seen its own exam."
         )
     is_synthetic = data.is_synthetic or split.is_synthetic
-    return DataFacts(tuple(problems), tuple(leaks), is_synthetic, split.split_sha256, n_holdout, study_id)
+    return DataFacts(
+        tuple(problems), tuple(leaks), is_synthetic, split.split_sha256, n_holdout, study_id,
+        say_ceiling(split.holdout_ceiling),
+    )  # fmt: skip
+
+
+def say_ceiling(ceiling: Ceiling) -> str:
+    """How far a perfect reader could agree with these labels, the range of the agreement included."""
+    if ceiling.lowest is None or ceiling.highest is None:
+        why = ceiling.reason
+        return f"How far even a perfect reader could agree with the editors is unknown: {why}." if why else ""
+    low, high = (rounded(100 * as_written(end), places=0) for end in (ceiling.lowest, ceiling.highest))
+    return f"Even a perfect reader of our editors could agree with them on {low} to {high} of 100 such pairs."

@@ -47,6 +47,14 @@ class ReviewPeriod(Evidence):
         return self
 
 
+class Ceiling(Evidence):
+    """How many labels a perfect reader could match, as shares; unknown where nothing was judged twice."""
+
+    reason: str | None = None  # why it is unknown
+    lowest: Share | None = None
+    highest: Share | None = None
+
+
 class SplitEvidence(Evidence):
     """`split` of metrics/split.json."""
 
@@ -55,6 +63,7 @@ class SplitEvidence(Evidence):
     n_overlaps: Count
     split_sha256: str
     is_synthetic: bool
+    holdout_ceiling: Ceiling = Ceiling()
 
 
 class AccuracyEvidence(Evidence):

@@ -80,6 +80,8 @@ def judge_accuracy(
             is_met, as_written(evidence.low), as_written(evidence.high), target=limits.min_share, bars=bars
         )
     state, reasons = _first_that_holds(invalid, pending, finding)
+    if facts.ceiling and not invalid:
+        reasons = (*reasons, facts.ceiling)
     value = evidence.k / evidence.n
     return Verdict(state, _literal(is_met), reasons, value, evidence.low, evidence.high, evidence.n)
 

@@ -10,6 +10,7 @@ from stages.files.hashing import hex_digest
 from stages.files.record import Record
 
 Shown = Literal["left", "right"]
+Vote = Literal["chosen", "rejected", "tie"]
 
 
 class Message(Record):
@@ -33,7 +34,10 @@ class PreferencePair(Record):
     `group_id` is the application or document, `chosen_shown` the side on which the preferred
     text stood where that is known, `synthetic` whether a generator wrote and judged it. `messages` is what
     the chat template renders where there is more than one turn of user and assistant, such as a system
-    message; the three texts are then what a person reads of it.
+    message; the three texts are then what a person reads of it. Where several judged these texts, `chosen` is
+    what most of them preferred: `votes` is the vote of each known editor, `n_votes` also counts one that is
+    unknown, `n_agree` are those for `chosen`. `source` is where a row comes from; `control` and `suspect` are
+    votes of a re-judging (stages/labelling/).
     """
 
     pair_id: str
@@ -47,6 +51,10 @@ class PreferencePair(Record):
     chosen_shown: Shown | None
     synthetic: bool
     messages: Conversation | None = Field(default=None, exclude_if=lambda messages: messages is None)
+    source: str | None = Field(default=None, exclude_if=lambda source: source is None)
+    n_votes: int = Field(default=1, exclude_if=lambda n: n == 1)
+    n_agree: int = Field(default=1, exclude_if=lambda n: n == 1)
+    votes: dict[str, Vote] = Field(default_factory=dict, exclude_if=lambda votes: not votes)
 
     def without_leading_space(self) -> Self:
         """The same pair without line breaks and spaces before its completions."""
@@ -60,6 +68,11 @@ class PreferencePair(Record):
                 }
             )
         return self.model_copy(update=update)
+
+    @property
+    def editors_votes(self) -> dict[str, Vote]:
+        """Each known editor's own vote, also where only one judged."""
+        return self.votes or ({self.editor: "chosen"} if self.editor is not None else {})
 
     @property
     def conversation(self) -> Conversation:

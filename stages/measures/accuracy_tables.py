@@ -1,11 +1,12 @@
 """What the plots of held-out accuracy are drawn from: slices, rules beside it, margins by size."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from stages.files.pairs import PreferencePair
 from stages.logprobs.margins import MarginRow
 from stages.measures.accuracy import Share, accuracy, share_with_interval
 from stages.measures.baselines import (
@@ -45,19 +46,62 @@ class HistogramBin(NamedTuple):
     n: int
 
 
-def slices(rows: Sequence[MarginRow], tolerance: float) -> list[Slice]:
-    """Accuracy on all pairs, by editor, by section and by length gap, in that order."""
-    kinds: list[tuple[str, Mapping[str, Sequence[MarginRow]]]] = [
-        ("all", {"all pairs": rows}),
-        ("editor", _group(rows, lambda row: row.editor)),
-        ("section", _group(rows, lambda row: row.section)),
-        ("length", _by_length_gap(rows)),
-    ]
+def slices(rows: Sequence[MarginRow], tolerance: float, pairs: Mapping[str, PreferencePair]) -> list[Slice]:
+    """Accuracy on all pairs, by votes, by editor, by section and by length gap, in that order.
+
+    `pairs` has the votes on each row's pair by its id. An editor's slice is measured against that editor's
+    own votes, ties left out, also where most others disagree.
+    """
+
+    def of(kind: str, groups: Mapping[str, Sequence[MarginRow]]) -> list[Slice]:
+        return [Slice(kind, name, accuracy(members, tolerance)) for name, members in groups.items()]
+
     return [
-        Slice(kind, name, accuracy(members, tolerance))
-        for kind, groups in kinds
-        for name, members in groups.items()
+        *of("all", {"all pairs": rows}),
+        *of("votes", group_by_votes(rows, pairs)),
+        *_by_editor(rows, tolerance, pairs),
+        *of("section", _group(rows, lambda row: row.section)),
+        *of("length", _by_length_gap(rows)),
     ]
+
+
+def group_by_votes(
+    rows: Sequence[MarginRow], pairs: Mapping[str, PreferencePair]
+) -> dict[str, list[MarginRow]]:
+    """Rows of pairs that several judged, by whether all of them preferred the same text."""
+    several = [row for row in rows if pairs[row.pair_id].n_votes > 1]
+    groups: dict[str, list[MarginRow]] = {"unanimous": [], "by majority": []}
+    for row in several:
+        pair = pairs[row.pair_id]
+        groups["unanimous" if pair.n_agree == pair.n_votes else "by majority"].append(row)
+    return {name: members for name, members in groups.items() if members}
+
+
+def summarise_votes(
+    rows: Sequence[MarginRow], tolerance: float, pairs: Mapping[str, PreferencePair]
+) -> dict[str, float | int]:
+    """Accuracy on the pairs on which several editors all agree; nothing where no pair has several votes."""
+    unanimous = group_by_votes(rows, pairs).get("unanimous", [])
+    if not unanimous:
+        return {}
+    share = accuracy(unanimous, tolerance)
+    found = {"accuracy_unanimous": share.value, "n_unanimous": share.n}
+    ends = {"accuracy_unanimous_low": share.low, "accuracy_unanimous_high": share.high}
+    return found | {name: end for name, end in ends.items() if end is not None}
+
+
+def _by_editor(
+    rows: Sequence[MarginRow], tolerance: float, pairs: Mapping[str, PreferencePair]
+) -> Iterator[Slice]:
+    """Share of an editor's votes that the margins side with; a zero margin sides with nobody."""
+    right, components = defaultdict[str, list[float]](list), defaultdict[str, list[str]](list)
+    for row in rows:
+        for editor, vote in pairs[row.pair_id].editors_votes.items():
+            if vote != "tie":
+                right[editor].append(float((row.margin if vote == "chosen" else -row.margin) > tolerance))
+                components[editor].append(row.component_id)
+    for editor, values in sorted(right.items()):
+        yield Slice("editor", editor, share_with_interval(values, components[editor]))
 
 
 def _group(

@@ -73,11 +73,19 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def refuse_path_outside_kept(path: str) -> str:
+    """Refuse a file that `validate` does not depend on."""
+    if Path(path).parent != Path("data/kept"):
+        raise ValueError("lies outside of data/kept/, which `validate` depends on; move it there")
+    return path
+
+
 class DataParams(Section):
     pairs: DataPath
     prompts: DataPath
     columns: dict[str, str]
     sheet: str | None
+    votes: Annotated[str, AfterValidator(refuse_path_outside_kept)] | None
 
 
 class BaseModelParams(Section):
@@ -184,6 +192,10 @@ UNWEIGHED_LOSSES = {"aot", "aot_unpaired", "hinge", "sft"}
 # What transformers runs on any device, and what asks bitsandbytes and CUDA.
 Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "rmsprop", "adagrad"]
 CudaOptimizer = Literal["adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit"]
+
+
+class LabelsParams(Section):
+    n_doubtful: Count
 
 
 class TrainParams(Section):
@@ -378,6 +390,7 @@ class Params(Section):
     size: SizeParams
     validate_: ValidateParams = Field(alias="validate")
     split: SplitParams
+    labels: LabelsParams
     train: TrainParams
     processes: ProcessesParams
     watch: WatchParams

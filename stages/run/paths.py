@@ -19,7 +19,11 @@ SELECTION_PAIRS = DATA / "split/selection.jsonl"
 HOLDOUT_PAIRS = DATA / "split/holdout.jsonl"
 SPLIT_REPORT = DATA / "split/report.html"
 SPLIT_METRICS = METRICS / "split.json"
-KEPT = DATA / "kept"  # earlier splits, kept in git by `bluepencil data keep`
+KEPT = DATA / "kept"  # earlier splits and further votes, in git
+
+DOUBT = DATA / "labels/doubt.jsonl"
+LABELS_REPORT = DATA / "labels/report.html"
+LABELS_METRICS = METRICS / "labels.json"
 
 REFERENCE_LOGPS = DATA / "reference/logps.parquet"
 TRAIN_LOG = DATA / "train/log.csv"

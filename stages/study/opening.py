@@ -175,9 +175,10 @@ def write_study(opening: Opening, key: Key) -> Commitment:
             {
                 "study_id": opening.study_id,
                 "synthetic": opening.synthetic,
-                "items_sha256": sha256_file(paths.BLIND_ITEMS),
+                "items_sha256": opening.items_sha256 or sha256_file(paths.BLIND_ITEMS),
                 "generations_sha256": {
-                    model: sha256_file(paths.generations(model)) for model in ("base", "policy")
+                    model: sha256_file(paths.generations(model))
+                    for model in (() if opening.items_sha256 else ("base", "policy"))
                 },
                 "prereg_sha256": sha256_file(folder / PREREG),
                 "table_sha256": sha256_file(folder / TABLE),

@@ -31,12 +31,14 @@ class Prereg(Record):
     line was written down is read with the same lines.
     """
 
-    question: Literal["Is the share of judgements for the policy, ties half, above min_share?"] = (
-        "Is the share of judgements for the policy, ties half, above min_share?"
-    )
-    estimator: Literal["mean over prompts of the mean over editors; Wilson interval with n*"] = (
-        "mean over prompts of the mean over editors; Wilson interval with n*"
-    )
+    question: Literal[
+        "Is the share of judgements for the policy, ties half, above min_share?",
+        "Do other editors agree with the recorded labels of pairs drawn at random?",
+    ] = "Is the share of judgements for the policy, ties half, above min_share?"
+    estimator: Literal[
+        "mean over prompts of the mean over editors; Wilson interval with n*",
+        "share of votes of other editors that are the recorded one; Wilson interval with n_eff",
+    ] = "mean over prompts of the mean over editors; Wilson interval with n*"
     left_out: Literal["void prompts, repeats, anchors"] = "void prompts, repeats, anchors"
     identical_completions: Literal["a tie of every editor"] = "a tie of every editor"
     n_prompts: int

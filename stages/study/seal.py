@@ -20,7 +20,8 @@ from stages.study.prereg import Prereg
 
 STUDY_ID_DIGITS = 12
 REHEARSAL = "rehearsal-"
-STUDY_ID = re.compile(rf"({REHEARSAL})?[0-9a-f]{{{STUDY_ID_DIGITS}}}")
+LABELS = "labels-"  # pairs judged again, see stages/labelling/
+STUDY_ID = re.compile(rf"({REHEARSAL}|{LABELS})?[0-9a-f]{{{STUDY_ID_DIGITS}}}")
 
 Two = Field(min_length=2, max_length=2)
 CountOrZero = Annotated[int, Field(ge=0)]
@@ -35,6 +36,7 @@ class Opening(NamedTuple):
     secret: bytes
     synthetic: bool
     continues: str = ""  # the study of the first look
+    items_sha256: str = ""  # of the items' file; "" for data/blind/items.jsonl and two models' texts
 
 
 class TableRow(Record):

@@ -16,7 +16,7 @@ from stages.study.folder import (
     study_folder,
 )
 from stages.study.history import History, check_history
-from stages.study.seal import REHEARSAL
+from stages.study.seal import LABELS, REHEARSAL
 from stages.study.secret import derive_key, secret_file
 
 
@@ -89,7 +89,9 @@ def status_lines(params: Params) -> list[str]:
     others = [
         other
         for other in opened_studies()
-        if other != study_id and not other.startswith(REHEARSAL) and not (study_folder(other) / KEY).exists()
+        if other != study_id
+        and not other.startswith((REHEARSAL, LABELS))
+        and not (study_folder(other) / KEY).exists()
     ]
     for other in others:
         state = read_state(params, other)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
-from stages.data.audits import audit_pairs, classify_by_features, fit_logistic, measure_agreement
+from stages.data.audits import audit_pairs, classify_by_features, fit_logistic
 from stages.data.forms.columns import PAIRS, match_columns
 from stages.data.forms.rows import Finding, RawRow
 from stages.data.pair_rules import N_LINES_NAMED, find_contradictions, first_of_each
@@ -138,8 +138,8 @@ def test_all_rules_that_a_row_breaks_are_named_at_once():
 def test_rows_that_share_an_id_are_all_set_aside():
     checked = check_raw([make_raw(1), make_raw(2, pair_id="p0001"), make_raw(3)])
     assert [row.found for row in violations_of(checked, "pair_ids_are_unique")] == [
-        "line 2 has the same id",
-        "line 1 has the same id",
+        "line 2 has the same id and other texts",
+        "line 1 has the same id and other texts",
     ]
     assert checked.rows.kept.tolist() == [False, False, True]
 
@@ -266,18 +266,6 @@ def test_settings_of_other_rules_are_refused():
     ]
 
 
-def test_editors_agree_by_hand():
-    # texts 0 and 1: editors 0 and 1 prefer 0, editor 2 prefers 1: of three comparisons one agrees;
-    # texts 2 and 3: editor 0 twice and one row without an editor: nothing to compare
-    chosen, rejected = np.array([0, 0, 1, 2, 2, 3]), np.array([1, 1, 0, 3, 3, 2])
-    editor = np.array([0, 1, 2, 0, 0, -1])
-    assert measure_agreement(chosen, rejected, editor) == {"n_doubly_judged": 3, "agreement_share": 1 / 3}
-
-
-def test_without_a_second_judgement_there_is_no_agreement():
-    assert measure_agreement(np.array([0]), np.array([1]), np.array([0])) == {"n_doubly_judged": 0}
-
-
 def test_a_classifier_that_sees_lengths_finds_a_rule_of_length():
     random = np.random.default_rng(1)
     differences = random.normal(size=(300, 10)).astype(np.float32)
@@ -312,7 +300,7 @@ def test_the_audit_remarks_on_length_side_and_editors():
 def test_what_was_not_measured_is_left_out():
     numbers = check_raw([make_raw(1)]).audit.numbers
     assert numbers["n_order_known"] == 0
-    assert {"left_wins_share", "agreement_share", "trivial_classifier_accuracy"}.isdisjoint(numbers)
+    assert {"left_wins_share", "trivial_classifier_accuracy"}.isdisjoint(numbers)
 
 
 def test_the_audit_tells_the_first_and_last_day_of_review():

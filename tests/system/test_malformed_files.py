@@ -200,7 +200,7 @@ BAD_ROWS = {
     "sides that differ in case and space": BadRows("a.jsonl", jsonl(make_raw(1, chosen=make_text(55), rejected=make_text(55).upper() + "  "), TWO), ((1, "completions_differ_in_words"),), 1),
     "reversed pair": BadRows("a.jsonl", jsonl(ONE, make_raw(2, chosen=ONE["rejected"], rejected=ONE["chosen"])), ((1, "labels_do_not_conflict"), (1, "pairs_are_not_near_duplicates"), (2, "labels_do_not_conflict"), (2, "pairs_are_not_near_duplicates")), 0),
     "three-cycle": BadRows("a.jsonl", jsonl(*CIRCLE), tuple((line, rule) for line in (1, 2, 3) for rule in ("labels_have_no_cycle", "pairs_are_not_near_duplicates")), 0),
-    "row twice": BadRows("a.jsonl", jsonl(ONE, {**ONE, "pair_id": "again"}), ((1, "pairs_are_not_near_duplicates"), (2, "pairs_are_not_near_duplicates"), (2, "rows_are_unique")), 1),
+    "row twice": BadRows("a.jsonl", jsonl(ONE, {**ONE, "pair_id": "again"}), ((2, "rows_are_unique"),), 1),
     "html in a side": BadRows("a.jsonl", jsonl(make_raw(1, chosen="<script>alert(1)</script> is what this one says."), TWO), ((1, "texts_hold_no_markup"),), 1),
     "formula in a cell": BadRows("a.csv", table(make_raw(1, chosen='=HYPERLINK("http://x","y") said the cell in the first row.'), TWO), ((1 + 1, "texts_are_no_formulas"),), 1),
     "command in a cell": BadRows("a.csv", table(make_raw(1, chosen="@SUM(1+9)*cmd|' /C calc'!A0 said the cell in the first row."), TWO), ((1 + 1, "texts_are_no_formulas"),), 1),

@@ -30,7 +30,7 @@ EDITORS_FORM = ("paragraph_a", "paragraph_b", "preferred")
 PAIRS = Form(
     "pairs",
     (("prompt", "chosen", "rejected"), ("prompt", *EDITORS_FORM), ("chosen", "rejected")),
-    ("editor", "group_id", "section", "reviewed_at", "chosen_shown", "synthetic"),
+    ("editor", "group_id", "section", "reviewed_at", "chosen_shown", "synthetic", "source"),
     "pair_id",
     {"id": "pair_id", "timestamp": "reviewed_at"},
     "prompt and chosen, rejected (or paragraph_a, paragraph_b, preferred); map other names in params.yaml "

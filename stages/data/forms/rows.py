@@ -13,7 +13,7 @@ from stages.data.forms.conversations import as_text, is_conversation, is_plain, 
 from stages.files.pairs import PreferencePair, Prompt, Shown
 
 TEXTS = ("prompt", "chosen", "rejected")
-NAMES = ("pair_id", "editor", "group_id", "section", "reviewed_at")
+NAMES = ("pair_id", "editor", "group_id", "section", "reviewed_at", "source")
 EXCERPT = 60
 MAX_EXACT = 2**53  # from here on a float has lost digits
 # The transcripts of Anthropic's hh-rlhf and its like: the prompt stands inside each completion.
@@ -22,11 +22,15 @@ LISTS_AS_TEXT = re.compile(r"""\s*\[\s*\{\s*["'](role|content)["']""")
 
 
 class RawRow(NamedTuple):
-    """One row of a file: its fields, or what made it unreadable. `line` counts from 1."""
+    """One row of a file: its fields, or what made it unreadable. `line` counts from 1.
+
+    A further vote has its line below 0, and `form` where its file has other columns than that of the pairs.
+    """
 
     line: int
     fields: Mapping[str, Any] | None
     problem: str = ""
+    form: Columns | None = None
 
 
 class Finding(NamedTuple):
@@ -37,16 +41,22 @@ class Finding(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A row understood as far as possible; without a pair it has at least one finding."""
+    """A row understood as far as possible; without a pair it has at least one finding.
+
+    `tie` has the texts of a row whose only finding is that neither was preferred; which one is `chosen` means
+    nothing.
+    """
 
     line: int
     pair_id: str | None
     pair: PreferencePair | None
     findings: tuple[Finding, ...]
+    tie: PreferencePair | None = None
 
 
 def read_pair(row: RawRow, columns: Columns) -> Reading:
     """Understand one row; every rule it breaks is found at once, and once."""
+    columns = row.form or columns
     if row.fields is None:
         return Reading(row.line, None, None, (Finding("rows_are_readable", row.problem),))
     fields = dict(row.fields)
@@ -66,7 +76,9 @@ def read_pair(row: RawRow, columns: Columns) -> Reading:
         findings.append(Finding("required_fields_are_filled", f"{', '.join(empty)} is empty"))
     findings += [Finding("fields_have_their_type", found) for found in _wrong_types(fields)]
     if findings:
-        return Reading(row.line, pair_id, None, tuple(_one_per_rule(findings)))
+        is_tie = {finding.rule for finding in findings} == {"preference_is_decided"}
+        tie = _make_pair(fields) if is_tie else None
+        return Reading(row.line, pair_id, None, tuple(_one_per_rule(findings)), tie)
     return Reading(row.line, pair_id, _make_pair(fields), ())
 
 
@@ -139,6 +151,7 @@ def _make_pair(fields: Mapping[str, Any]) -> PreferencePair:
         chosen_shown=_as_side(fields.get("chosen_shown")),
         synthetic=_as_flag(fields.get("synthetic")) or False,
         messages=fields.get("messages"),
+        source=as_name(fields.get("source")),
     )
 
 

@@ -1,0 +1,62 @@
+"""`bluepencil labels`: doubtful labels are judged again, blind.
+
+Each command imports what it needs.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Doubtful labels, judged again, blind.")
+Name = Annotated[str, typer.Argument(help="The re-judging, labels-...; the one that is open if left out.")]
+
+
+@app.command("open")
+def open_pages() -> None:
+    """Write one ballot page per editor: the most doubtful pairs, and as many drawn at random."""
+    from stages.labelling.steps import open_rejudging
+
+    open_rejudging()
+
+
+@app.command()
+def status(name: Name = "") -> None:
+    """Say who is missing, what is wrong and what to do next."""
+    from stages.labelling.steps import say_status
+
+    print("\n".join(say_status(name)))
+
+
+@app.command()
+def collect(
+    ballot: Annotated[Path, typer.Argument(help="The file an editor sent.")],
+    receipt: Annotated[
+        str, typer.Option(help="The receipt the editor sent another way; words around it do no harm.")
+    ] = "",
+) -> None:
+    """Check a ballot and put it, unchanged, in its place."""
+    from stages.labelling import steps
+
+    steps.collect(ballot, receipt=receipt)
+
+
+@app.command()
+def verify(name: Name = "") -> None:
+    """Check every file of a re-judging against its seal, receipts and git."""
+    from stages.labelling import steps
+
+    print("\n".join(steps.verify(name)))
+
+
+@app.command()
+def reveal(
+    name: Name = "",
+    despite_missing: Annotated[
+        str, typer.Option(help="Why it is revealed although ballots are missing.")
+    ] = "",
+) -> None:
+    """Check the seal, write the key, what came of it, and the votes for `data.votes`."""
+    from stages.labelling import steps
+
+    steps.reveal(name, despite_missing=despite_missing)

@@ -1,0 +1,1 @@
+"""Doubtful labels: which they are, and how they are judged again, blind."""
