@@ -5,15 +5,22 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo repro test browser bench bench-gpu calibrate torture check format venv qlora licences lock
 
-demo: venv ## the whole pipeline on the built-in model and the sample data
+demo: ## the whole pipeline on the built-in model and the sample data
+	@test -e .venv/installed || echo "First the installation, two to five minutes. Nothing is installed outside of .venv."
+	@$(MAKE) --no-print-directory venv
+	@echo "What this machine will take from here on:"
+	@$(BIN)/bluepencil doctor | sed -n '/^stage/,$$p'
 	$(BIN)/bluepencil repro
 	@echo
 	@$(BIN)/bluepencil gate || test $$? -eq 3
 	@echo
-	@echo "Verdict as data:   metrics/gate.json    (dvc metrics show, dvc exp show)"
-	@echo "The founder's page: reports/founder.html"
-	@echo "What the data is like: data/validate/report.html"
-	@echo "Open the study:    .venv/bin/bluepencil study open"
+	@echo "To look at:"
+	@echo "  reports/founder.html        the page for whoever decides"
+	@echo "  data/validate/report.html   what the data is like"
+	@echo "  data/split/report.html      which pairs are held out"
+	@echo "Next:"
+	@echo "  source .venv/bin/activate"
+	@echo "  bluepencil study rehearse   the blind study with simulated editors"
 
 repro: venv ## run what changed
 	$(BIN)/bluepencil repro
@@ -62,12 +69,13 @@ format: venv
 venv: .venv/installed
 
 # torch first and alone, with its own dependencies: what build it is (CPU or CUDA) is up to pip's
-# settings on the machine. All the rest is named to the last package in the lock.
+# settings on the machine. All the rest is named to the last package in the lock. Python compiles what is
+# imported when it is imported: compiling all of it here takes as long as unpacking it.
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 

@@ -1,6 +1,7 @@
 """`bluepencil`: what people type. Stages are run by DVC and take no options."""
 
 import importlib.metadata
+import io
 import os
 import sys
 import traceback
@@ -13,6 +14,7 @@ from stages.cli import data, labels, pipeline
 from stages.cli.compare import compare
 from stages.cli.doctor import doctor
 from stages.cli.gate import gate
+from stages.cli.plots import plots
 from stages.cli.release import release
 from stages.cli.remote import remote
 from stages.cli.report import report
@@ -28,6 +30,7 @@ ORDER = [
     "repro",
     "exp",
     "compare",
+    "plots",
     "study",
     "gate",
     "report",
@@ -61,6 +64,7 @@ app.command(rich_help_panel=BEFORE)(doctor)
 app.command(context_settings=PASS_ON, rich_help_panel=RUN)(pipeline.repro)
 app.command(context_settings=PASS_ON, rich_help_panel=RUN)(pipeline.exp)
 app.command(rich_help_panel=RUN)(compare)
+app.command(rich_help_panel=RUN)(plots)
 app.add_typer(study.app, name="study", help="Run the editor-blind study.", rich_help_panel=JUDGE)
 app.command(rich_help_panel=JUDGE)(gate)
 app.command(rich_help_panel=JUDGE)(report)
@@ -91,6 +95,7 @@ def main() -> None:
     A crash exits with CRASHED: 1 is what `data check` and `gate` say of sound input that does not pass.
     """
     be_quiet_and_offline()
+    outlive_readers()
     try:
         keep_dvc_state_private()
         app()
@@ -98,13 +103,29 @@ def main() -> None:
         exit_in_words(error)
         traceback.print_exc()
         raise SystemExit(CRASHED) from error
-    finally:
-        leave_closed_pipe()
 
 
-def leave_closed_pipe() -> None:
-    """A reader that has gone, as of `| head -1`, is no error: what is left to print goes nowhere."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+class PatientOutput(io.FileIO):
+    """Standard output whose reader may leave, as `| head -1` does: what is left to print goes nowhere.
+
+    typer and rich would end the command with 1, which `gate` and `data check` say of what does not pass.
+    """
+
+    def write(self, data: Any) -> int:
+        """Write, to nobody where nobody reads."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return len(data)
+
+
+def outlive_readers() -> None:
+    """Have standard output end no command when its reader leaves."""
+    old = sys.stdout
+    if isinstance(old, io.TextIOWrapper):
+        old.flush()
+        raw = io.BufferedWriter(PatientOutput(old.fileno(), "wb", closefd=False))
+        sys.stdout = io.TextIOWrapper(
+            raw, encoding=old.encoding, errors=old.errors, line_buffering=old.line_buffering
+        )

@@ -158,7 +158,7 @@ def write_findings(
         n_repeats=checked.n_repeats,
         n_set_aside=checked.n_set_aside,
     )
-    yield f"{path}: {verdict}: {rows.n_rows} rows, {counts}"
+    yield f"{path}: {verdict}: {rows.n_rows:,} rows, {counts}"
     for group in sorted(found, key=lambda group: (group.result.passed, group.result.severity)):
         n_shown = N_SHOWN_WITHIN if group.result.passed and not show_all else len(group.examples)
         yield from _write_rule(group._replace(examples=group.examples[:n_shown]), rows.n_rows)
@@ -196,16 +196,15 @@ def _write_rule(group: "RuleExamples", n_rows: int) -> Iterator[str]:
         weight = "ERROR, more than allowed" if rule.severity == "error" else "warning, look at it"
     yield ""
     yield f"{rule.rule}: {weight}"
-    counted = (
-        f"{rule.n_violations} of {n_rows} rows break it ({rule.share:.1%}, {rule.allowed_share:.1%} allowed)"
-    )
+    counted = f"{rule.n_violations:,} of {n_rows:,} rows break it ({rule.share:.1%}, {rule.allowed_share:.1%}"
+    counted += " allowed)"
     yield from _indent(f"{rule.sentence} {counted}{', set aside' if rule.set_aside else ''}.", "  ")
     for one in group.examples:
         name = f"line {one.line}{' of the further votes' if one.file == 'votes' else ''}"
         name += "" if one.pair_id is None else f", pair {one.pair_id}"
         yield from _indent(f"{name}: {one.found}", "    ")
     if (n_more := rule.n_violations - len(group.examples)) > 0:
-        yield f"    and {n_more} more; --all shows every line"
+        yield f"    and {n_more:,} more; --all shows every line"
     yield from _indent(f"way out: {rule.mend}", "  ")
 
 

@@ -115,12 +115,12 @@ def summarise(metrics: dict[str, Any]) -> str:
     verdict = (
         "fit to learn from" if metrics["ok"] else f"unfit: {metrics['broken']} broken more often than allowed"
     )
-    return f"{metrics['n_rows']} rows, {count_kept(**metrics)}, {metrics['n_prompts']} prompts: {verdict}"
+    return f"{metrics['n_rows']:,} rows, {count_kept(**metrics)}, {metrics['n_prompts']:,} prompts: {verdict}"
 
 
 def count_kept(*, n_kept: int, n_votes: int, n_repeats: int, n_set_aside: int, **_: object) -> str:
     """What became of the rows; votes and repeats where there are some."""
-    words = [f"{n_kept} kept"]
-    words += [f"{n_votes - n_kept} further votes on them"] if n_votes > n_kept else []
-    words += [f"{n_repeats} repeats"] if n_repeats else []
-    return ", ".join([*words, f"{n_set_aside} set aside"])
+    words = [f"{n_kept:,} kept"]
+    words += [f"{n_votes - n_kept:,} further votes on them"] if n_votes > n_kept else []
+    words += [f"{n_repeats:,} repeats"] if n_repeats else []
+    return ", ".join([*words, f"{n_set_aside:,} set aside"])

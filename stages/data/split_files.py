@@ -113,7 +113,7 @@ def refuse_unfit_data(validated: object) -> None:
         raise InputError(
             f"{paths.VALIDATE_METRICS}: the pairs are unfit to learn from: {validated.get('broken')} broken "
             f"more often than allowed; {paths.DATA_REPORT} shows where, {paths.VIOLATIONS} lists every row. "
-            "Mend the data, or allow more in params.yaml `validate.rules`"
+            "Correct the data, or allow more in params.yaml `validate.rules`"
         )
 
 
@@ -131,7 +131,7 @@ def explain_no_holdout(error: HoldoutSizeError, largest: str) -> str:
     """The message for a person: what was wanted, what is possible, what ties pairs together, the way out."""
     begin = (
         f"{paths.VALIDATED_PAIRS}: no exact holdout of {error.wanted}: pairs that share a group, prompt or "
-        f"text stay together and some are left for training, {error.n_pairs} pairs came"
+        f"text stay together, and some must be left to train on; {error.n_pairs:,} pairs are there"
     )
     if error.nearest:
         sizes = " or ".join(str(size) for size in error.nearest)

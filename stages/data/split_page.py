@@ -99,13 +99,13 @@ def largest_gap(everywhere: Sequence[str | None], held_out: Sequence[str | None]
 
 def summarise_split(metrics: dict[str, Any]) -> str:
     """One line for the person watching."""
-    counted = f"{metrics['n_overlaps']} overlaps"
+    counted = f"{metrics['n_overlaps']:,} overlaps"
     if metrics["n_texts_not_compared"]:
         counted += (
             f" as far as can be told: {metrics['n_texts_not_compared']} texts have no spaces between words"
         )
     left_out = f"{metrics['n_left_out']} left out, " if metrics["n_left_out"] else ""
     return (
-        f"split: {metrics['n_train']} train, {metrics['n_selection']} selection, "
-        f"{metrics['n_holdout']} holdout, {left_out}{metrics['n_components']} components, {counted}"
+        f"split: {metrics['n_train']:,} train, {metrics['n_selection']:,} selection, "
+        f"{metrics['n_holdout']:,} holdout, {left_out}{metrics['n_components']:,} components, {counted}"
     )

@@ -167,7 +167,7 @@ def reading_checkpoint(
 
 
 def _refuse_drawn_weights(folder: Path, missing: Sequence[str]) -> None:
-    """transformers draws by lot what a checkpoint lacks, and every number after that means nothing."""
+    """transformers draws at random what a checkpoint lacks, and every number after that means nothing."""
     if missing:
         raise ModelError(
             f"{folder}: the weights lack {len(missing)} tensors that config.json asks for ({missing[0]}, "

@@ -85,7 +85,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise ModelError(
             f"the chat template takes more than {seconds:g} seconds for one short conversation; use "
-            "another checkpoint, or mend the loop in it"
+            "another checkpoint, or correct the loop in it"
         )
 
     before = signal.signal(signal.SIGALRM, stop)

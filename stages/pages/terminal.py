@@ -1,5 +1,6 @@
 """Tables and sentences for a terminal: as wide as it is, without colour in a pipe or under NO_COLOR."""
 
+import os
 import textwrap
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ COLOURS = {
     "fail": "red",
     "invalid": "red",
 }  # of the states of a gate
+LABELS = {"problem": "red", "next": "bold", "note": "yellow"}  # what a line of print_lines begins with
 NARROWEST_COLUMN = 10
 NARROWEST = 20  # below this, lines are wrapped by the terminal
 
@@ -58,6 +60,24 @@ def print_table(
             if cell:
                 console.print(Text.assemble(indent, (f"{name}: ", "bold"), cell), soft_wrap=True)
             indent = "  "
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Lines wrapped at the terminal's width, or COLUMNS, under their own indent; in a pipe as they are."""
+    console = open_console()
+    is_wrapped = console.is_terminal or "COLUMNS" in os.environ
+    for line in lines:
+        style = LABELS.get(line.lstrip().partition(":")[0], "")
+        hanging = " " * (len(line) - len(line.lstrip()) + 2)
+        wrapped = textwrap.wrap(
+            line,
+            max(console.width, NARROWEST),
+            subsequent_indent=hanging,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for part in wrapped if is_wrapped else [line]:
+            console.print(Text(part, style=style), soft_wrap=True)
 
 
 def print_text(console: Console, text: str, *, indent: int = 0, style: str = "") -> None:

@@ -10,11 +10,11 @@ from stages.files.json_text import as_written
 from stages.study.items import BlindItem
 
 N_EXCERPTS = 3
-BY_LOT = "A fixed rule chose these texts by lot, before anyone had read them."
+BY_LOT = "A fixed rule chose these texts at random, before anyone had read them."
 UNNAMED = "Which model wrote which text stays secret until our editors have judged."
 BY_SCORE = (
     "A fixed rule chose these texts: the task on which the new model won most clearly, the one on which "
-    "it lost most clearly, and the one nearest to the middle. Equal ones are chosen by lot."
+    "it lost most clearly, and the one nearest to the middle. Of equal ones one is drawn at random."
 )
 
 
@@ -89,4 +89,4 @@ def _unnamed(item: BlindItem) -> Excerpt:
         (item.base_completion, item.policy_completion),
         key=lambda text: hex_digest("excerpt order", item.prompt, text),
     )
-    return Excerpt("A task drawn by lot", item.prompt, "One model", first, "The other model", second)
+    return Excerpt("A task drawn at random", item.prompt, "One model", first, "The other model", second)

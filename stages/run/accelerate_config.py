@@ -23,7 +23,8 @@ def read_config(path: Path) -> dict[str, Any]:
         config = parse_yaml(read_text(path))
     except ValueError as error:
         raise ParamsError(
-            f"processes.accelerate_config: {path} is not readable as YAML: {error}\n  mend it, or {WAY_OUT}"
+            f"processes.accelerate_config: {path} is not readable as YAML: {error}\n  "
+            f"correct it, or {WAY_OUT}"
         ) from error
     if not isinstance(config, dict) or not isinstance(config.get("distributed_type"), str | bool):
         raise ParamsError(f"processes.accelerate_config: {path} names no distributed_type; {WAY_OUT}")

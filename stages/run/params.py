@@ -435,7 +435,7 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror}); {RESTORE}") from error
     except ValueError as error:  # UnicodeDecodeError is one
-        raise ParamsError(f"{path}: not readable as YAML: {error}\n  mend it, or {RESTORE}") from error
+        raise ParamsError(f"{path}: not readable as YAML: {error}\n  correct it, or {RESTORE}") from error
     if not isinstance(raw, dict):
         raise ParamsError(f"{path}: a mapping of sections was expected, came {show(raw)}; {RESTORE}")
     return parse_params(raw, place=str(path))

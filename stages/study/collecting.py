@@ -59,8 +59,9 @@ def collect_ballot(path: Path, *, receipt: str) -> None:
     refuse_misfit(path, files, name, data)
     if files.ballots.get(name, data) != data:
         raise StudyError(
-            f"{ballots_folder(files.study_id) / name}: {ballot.editor} has handed in another ballot already, "
-            "and a ballot is never replaced\n  ask which of the two was sealed first, and keep that one"
+            f"{ballots_folder(files.study_id) / name}: {ballot.editor} has sent another ballot of this "
+            "study before, and a ballot is never replaced\n"
+            "  ask which of the two was sealed first, and keep that one"
         )
     problem = receipt_problem(receipt, sha256_hex(data)) if receipt else ""
     if problem:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stages.cli.app import app
+from stages.files.io import write_json
 
 ROOT = Path(__file__).parent.parent.parent
 ORDER = [
@@ -19,6 +20,7 @@ ORDER = [
     "repro",
     "exp",
     "compare",
+    "plots",
     "study",
     "gate",
     "report",
@@ -50,7 +52,21 @@ def test_a_pipe_that_closes_ends_quietly(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "stages", *arguments]
     done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, cwd=ROOT)
     os.close(writes)
-    assert done.stderr == b""
+    assert (done.stderr, done.returncode) == (b"", 0)
+
+
+@pytest.mark.parametrize(("state", "code"), [("pass", 0), ("pending", 3), ("fail", 1)])
+def test_a_pipe_that_closes_leaves_a_verdict_its_exit_code(state: str, code: int, tmp_path: Path) -> None:
+    verdict = {"state": state, "literal_met": "met", "reasons": ""}
+    gates = dict.fromkeys(("accuracy", "winrate", "capability", "overall"), verdict)
+    write_json(tmp_path / "metrics/gate.json", {"gate": {**gates, "warnings": ""}})
+    reads, writes = os.pipe()
+    os.close(reads)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "stages", "gate"]
+    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, cwd=tmp_path, env=environment)
+    os.close(writes)
+    assert (done.stderr, done.returncode) == (b"", code)
 
 
 def test_what_the_documents_commands_write_for_a_look_holds_up_no_release() -> None:

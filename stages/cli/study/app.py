@@ -33,10 +33,11 @@ def open_study(
 @app.command()
 def status() -> None:
     """Say who is missing, what is wrong and what to do next."""
+    from stages.pages.terminal import print_lines
     from stages.run.params import load_params
     from stages.study.status import status_lines
 
-    print("\n".join(status_lines(load_params())))
+    print_lines(status_lines(load_params()))
 
 
 @app.command()
@@ -69,6 +70,7 @@ def reveal_key(
 def verify(study_id: StudyId = "") -> None:
     """Check every file of a study against its seal, receipts and git; exit code 2 where one does not fit."""
     from stages.errors import StudyError
+    from stages.pages.terminal import print_lines
     from stages.run.params import load_params
     from stages.study.folder import current_study_id, study_folder
     from stages.study.status import read_state, report_lines
@@ -78,7 +80,7 @@ def verify(study_id: StudyId = "") -> None:
         count = "1 check does" if len(state.problems) == 1 else f"{len(state.problems)} checks do"
         lines = "\n  ".join(state.problems)
         raise StudyError(f"{study_folder(state.files.study_id)}: {count} not hold\n  {lines}")
-    print("\n".join(report_lines(state)))
+    print_lines(report_lines(state))
 
 
 @app.command()

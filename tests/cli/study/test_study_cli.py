@@ -217,7 +217,7 @@ def test_collect_refuses_what_does_not_fit(opened: str, tmp_path: Path) -> None:
     study("collect", str(sent))
     study("collect", str(sent))  # the same file again is no harm
     other = answer_page(study_folder(opened) / page_file("editor-1"), prefers("BASETEXT"))
-    assert "another ballot already" in refusal(other)
+    assert "another ballot of this" in refusal(other)
     assert collected(opened) == ["editor-1.json"]
 
 
