@@ -77,3 +77,11 @@ def test_what_the_documents_commands_write_for_a_look_holds_up_no_release() -> N
     for path in sorted(written):
         done = subprocess.run(["git", "check-ignore", "-q", "--no-index", path], cwd=ROOT)
         assert done.returncode == 0, path
+
+
+@pytest.mark.parametrize("module", ["stages.cli.gate", "stages.accuracy", "stages.capability", "stages.gate"])
+def test_what_judges_numbers_loads_no_model_library(module: str) -> None:
+    heavy = {"torch", "transformers", "great_expectations", "datasets"}
+    code = f"import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
