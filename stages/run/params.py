@@ -209,7 +209,7 @@ class TrainParams(Section):
     f_alpha_divergence_coef: Annotated[float, Field(gt=0, le=1)]
     discopop_tau: Positive
     use_weighting: bool
-    optim: Optimizer | CudaOptimizer
+    optim: Literal[Optimizer, CudaOptimizer]
     learning_rate: Positive
     num_train_epochs: Positive | None
     max_steps: Count | None

@@ -172,7 +172,7 @@ def test_what_fuses_loras_products_stands_aside_for_dropout_and_dora(
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
-        ({"optim": "adamw_of_mine"}, r"train\.optim.*adamw_torch_fused"),
+        ({"optim": "adamw_of_mine"}, r"breaks a rule\n  train\.optim: .*adamw_torch_fused"),
         ({"optim": "paged_adamw_8bit"}, "train.optim paged_adamw_8bit needs runtime.device cuda"),
         ({"max_steps": 100}, r"num_train_epochs 2\.0 and max_steps 100: one says how long"),
         ({"num_train_epochs": None}, "num_train_epochs None and max_steps None: one says how long"),
