@@ -3,7 +3,8 @@
 Counted with torch's profiler on a CPU: every `aten` operation that the host starts, and every time it reads
 a value out of a tensor (`item`, `tolist`, `nonzero`, `cpu`, `bool`), for which a GPU would be waited for. Two
 layers in bfloat16 in rows of a pair each, as on a GPU; and in float32 with all pairs in one row. TRL's own
-loss and metrics are in the counts. Writes benchmarks/results/step_operations.json.
+loss and metrics are in the counts; what the collator does before a step is not. Writes
+benchmarks/results/step_operations.json.
 """
 
 import tempfile

@@ -17,7 +17,7 @@ from trl.trainer.utils import FusedCausalLMOutput
 from stages.logprobs.branch_masks import MASKABLE, attention_masks
 from stages.logprobs.fast.label_logps import can_score, label_logps
 from stages.logprobs.fast.packed_attention import PACKED, can_pack
-from stages.logprobs.shared_rows import SharedRows, pad_to_blocks, share_prefix
+from stages.logprobs.shared_rows import LaidOut, SharedRows, lay_out
 from stages.run.progress import say
 
 # Nats a token by which shared rows may differ from two rows: rounding, no more.
@@ -60,6 +60,7 @@ def _shared_forward(fused_forward: Callable[..., Any], outputs: Collection[str])
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         fused_lm_head: bool = False,
+        laid_out: LaidOut | None = None,
         **kwargs: Any,
     ) -> Any:
         if not fused_lm_head:
@@ -67,9 +68,9 @@ def _shared_forward(fused_forward: Callable[..., Any], outputs: Collection[str])
         if input_ids is None or attention_mask is None or labels is None:
             raise TypeError("a fused call needs input_ids, attention_mask and labels")
         attention = self.config.get_text_config()._attn_implementation
-        rows = share_prefix(input_ids, attention_mask, labels, packed=attention == PACKED)
-        if attention == "flex_attention":
-            rows = pad_to_blocks(rows)
+        if laid_out is None:  # a collator may have done it
+            laid_out = lay_out(attention, input_ids, attention_mask, labels).to(input_ids.device)
+        rows = laid_out.rows
         call = kwargs | {"input_ids": rows.input_ids, "position_ids": rows.position_ids}
         if rows.packing is None:
             call["attention_mask"] = attention_masks(self, rows.position_ids, rows.branch)

@@ -9,12 +9,13 @@ Its last token opens each branch, so every label after it has a predictor of its
 one predictor and counts for both completions.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 
 from stages.logprobs.branch_masks import FLEX_BLOCK
-from stages.logprobs.fast.packed_attention import Packing, make_packing
+from stages.logprobs.fast.packed_attention import PACKED, Packing, make_packing
 
 
 class SharedRows(NamedTuple):
@@ -33,15 +34,43 @@ class SharedRows(NamedTuple):
     packing: Packing | None = None  # where all pairs stand in one row
 
 
+@dataclass(frozen=True)
+class LaidOut:
+    """Shared rows as one value of a batch: a data loader moves it by its own `to`, and looks no further."""
+
+    rows: SharedRows
+
+    def to(self, device: Any, *, non_blocking: bool = False) -> "LaidOut":
+        """On `device`; packed rows stay on the CPU, the only place where they are used."""
+        if self.rows.packing is not None:
+            return self
+        moved = (one.to(device, non_blocking=non_blocking) for one in self.rows[:-1])
+        return LaidOut(SharedRows._make([*moved, None]))
+
+    def pin_memory(self, *_device: Any) -> "LaidOut":
+        """In memory from which a GPU copies by itself."""
+        if self.rows.packing is not None:
+            return self
+        return LaidOut(SharedRows._make([*(one.pin_memory() for one in self.rows[:-1]), None]))
+
+
+def lay_out(
+    attention: str, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+) -> LaidOut:
+    """The rows that a model with this attention runs, on the CPU: see `share_prefix`."""
+    rows = share_prefix(input_ids, attention_mask, labels, packed=attention == PACKED)
+    return LaidOut(pad_to_blocks(rows) if attention == "flex_attention" else rows)
+
+
 def share_prefix(
     input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor, *, packed: bool = False
 ) -> SharedRows:
-    """Lay TRL's right-padded 2B rows (chosen first) out as B rows; `labels` is -100 outside completions.
+    """Lay TRL's right-padded 2B rows (chosen first) out as B rows on the CPU; `labels` is -100 elsewhere.
 
     `packed` puts all pairs into one row without padding, after the tokens with which all prompts begin.
     """
-    device, n_pairs, width = input_ids.device, input_ids.shape[0] // 2, input_ids.shape[1]
-    # laid out on the CPU: a GPU is waited for once, and starts no kernels for it
+    n_pairs, width = input_ids.shape[0] // 2, input_ids.shape[1]
+    # training lays out in the collator, where they are on the CPU; else a GPU is waited for once
     input_ids, attention_mask, labels = torch.stack([input_ids, attention_mask, labels]).cpu()
     place = torch.arange(width)
     n_prompt = _first_true(labels[:n_pairs] != -100)  # (B, 1), as all lengths here
@@ -81,8 +110,8 @@ def share_prefix(
     )
     if packed:
         lengths = torch.stack(parts, dim=1).sum(dim=2).flatten().tolist()
-        return rows._replace(packing=make_packing([n_head, *lengths]))  # packed rows stay on the CPU
-    return SharedRows._make([*(one.to(device) for one in rows[:-1]), None])
+        return rows._replace(packing=make_packing([n_head, *lengths]))
+    return rows
 
 
 def pad_to_blocks(rows: SharedRows) -> SharedRows:

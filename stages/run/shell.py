@@ -41,6 +41,8 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     # large tensors on huge pages: a training step takes an eighth of the page faults
     "THP_MEM_ALLOC_ENABLE": "1",
+    # batches differ in length: blocks of a GPU's memory that grow leave fewer gaps between them
+    "PYTORCH_ALLOC_CONF": "expandable_segments:True",
     # oneDNN and PyTorch's layer over it keep a kernel for each length of a batch that ever came, up to 1024
     # each and a gigabyte; one training step uses some thirty, and the next has other lengths
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",

@@ -60,6 +60,8 @@ def build_trainer(
         fp16=runtime.dtype == "float16",
         use_cpu=runtime.device == "cpu",
         dataloader_pin_memory=runtime.device == "cuda",
+        dataloader_num_workers=int(runtime.device == "cuda"),  # lays out the next batch while a GPU computes
+        logging_nan_inf_filter=False,  # it would read every loss once more; PairTrainer stops at one
         precompute_ref_log_probs=True,
         remove_unused_columns=False,
         save_steps=watch.save_steps,

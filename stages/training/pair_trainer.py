@@ -7,12 +7,13 @@ length, and stops at the first number that is not finite.
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import torch
 from datasets import Dataset
+from torch.overrides import TorchFunctionMode
 from trl import DPOTrainer
 from trl.trainer import dpo_trainer
 from trl.trainer import utils as trl_utils
@@ -21,6 +22,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from stages.errors import RuntimeCheckError
 from stages.logprobs.fast.make_fast import make_fast
 from stages.logprobs.reference import ReferenceRow, reference_sums
+from stages.logprobs.shared_rows import lay_out
 from stages.model.rendered import RenderedPair
 from stages.training.batching import epoch_order, pairs_per_step
 from stages.training.watch_rules import exploded
@@ -50,6 +52,21 @@ def before_sharding() -> Iterator[None]:
         yield
     finally:
         trl_utils.maybe_gather_lm_head_ctx = gather_head
+
+
+class Unread(TorchFunctionMode):
+    """TRL reads each metric of each batch, for which a GPU is waited for; here it is handed the tensor.
+
+    Where TRL asks whether there are tokens to divide by, there are: no completion is empty.
+    """
+
+    def __torch_function__(
+        self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """The tensor itself for its number."""
+        if func is torch.Tensor.item:
+            return args[0].detach()
+        return True if func is torch.Tensor.__bool__ else func(*args, **(kwargs or {}))
 
 
 def fused_outputs(args: Any) -> tuple[str, ...]:
@@ -83,12 +100,21 @@ class PairSampler(torch.utils.data.Sampler[int]):
         )
 
 
+@dataclass
 class PairCollator(DataCollatorForPreference):
-    """TRL's collator, and the row number of each pair, so that a bad batch can be named."""
+    """TRL's collator, and the row number of each pair, so that a bad batch can be named.
+
+    It lays out the shared rows of a model with this `attention`, so that no step waits for a GPU to do it.
+    """
+
+    attention: str | None = None
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         """Collate one batch."""
         batch: dict[str, Any] = super().torch_call(examples)
+        if self.attention is not None:
+            labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, -100)
+            batch["laid_out"] = lay_out(self.attention, batch["input_ids"], batch["attention_mask"], labels)
         batch["row_number"] = [example["row_number"] for example in examples]  # no tensor: read on the host
         return batch
 
@@ -113,7 +139,8 @@ class PairTrainer(DPOTrainer):
             super().__init__(*args, train_dataset=Dataset.from_dict(columns), **kwargs)
         self.base_dtype: torch.dtype = self.model.dtype
         with before_sharding():
-            make_fast(self.model, outputs=fused_outputs(self.args))
+            if make_fast(self.model, outputs=fused_outputs(self.args)):
+                self.data_collator.attention = self.model.config.get_text_config()._attn_implementation
 
     def create_accelerator_and_postprocess(self) -> None:
         """Under FSDP in 16 bits Accelerate rounds what the model returns, log-probs and their sums; undo it.
@@ -139,9 +166,29 @@ class PairTrainer(DPOTrainer):
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """TRL's loss, remembered for `_get_grad_norm` with the rows of the batch's pairs."""
         numbers = inputs.pop("row_number")
-        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        with ExitStack() as after_forward:
+
+            def keep_unread(*_: Any) -> None:
+                after_forward.enter_context(Unread())
+
+            after_forward.callback(model.register_forward_hook(keep_unread).remove)
+            loss = super().compute_loss(model, inputs, *args, **kwargs)
         self.step_batches.append((loss.detach(), numbers))
         return loss
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """TRL's means of all batches since the last log line, read all at once."""
+        unread = [
+            (values, place)
+            for values in self._metrics["train"].values()
+            for place, value in enumerate(values)
+            if isinstance(value, torch.Tensor)
+        ]
+        if unread:
+            numbers = torch.stack([values[place].double() for values, place in unread]).tolist()
+            for (values, place), number in zip(unread, numbers, strict=True):
+                values[place] = number
+        super().log(logs, *args, **kwargs)
 
     def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
         """The norm before clipping, once a step and before the weights take it.

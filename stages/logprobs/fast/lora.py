@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from stages.logprobs.fast.lora_groups import ADAPTER, InputGroup
 from stages.model.cpu import is_plain_product, multiply
 from stages.model.private_operations import SILU_BACKWARD, private_operation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-ADAPTER = "default"  # PEFT's name of the only adapter there is
 PLAIN_LAYERS = {"Linear", "Linear4bit"}  # PEFT's LoRA over a dense layer, and over one of 4 bits
 
 
@@ -75,41 +75,43 @@ def gate_gradients(
     return silu_backward(grad * up, gate), passed.mul_(grad)
 
 
-class _AddProduct(torch.autograd.Function):
-    """result + scaling x A' B', in place: result (..., out), x (..., in), A (r, in), B (out, r)."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, result: torch.Tensor, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, scaling: float
-    ) -> torch.Tensor:
-        rows = x.reshape(-1, x.shape[-1]).to(result.dtype)
-        a, b = a.to(result.dtype), b.to(result.dtype)
-        narrow = (rows @ a.T).mul_(scaling)
-        result.view(-1, result.shape[-1]).addmm_(narrow, b.T)
-        ctx.save_for_backward(rows, a, b, narrow)
-        ctx.scaling, ctx.x_shape = scaling, x.shape
-        ctx.mark_dirty(result)
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        rows, a, b, narrow = ctx.saved_tensors
-        grad = grads[0].reshape(-1, grads[0].shape[-1])
-        grad_narrow = (grad @ b).mul_(ctx.scaling)
-        grad_x = (grad_narrow @ a).view(ctx.x_shape) if ctx.needs_input_grad[1] else None
-        # autograd casts each to the dtype of what it is the gradient of
-        return grads[0], grad_x, grad_narrow.T @ rows, grad.T @ narrow, None
+# Layers of one module that read the same input, in transformers' names.
+SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 
 
 def patch_lora(model: "PreTrainedModel") -> int:
-    """Patch every plain LoRA layer of `model`; returns how many, 0 without an adapter.
+    """Patch plain LoRA layers in place; returns how many. Without an adapter there are none.
 
     A layer with dropout, a trained bias of LoRA's, or a variant such as DoRA keeps PEFT's forward.
     """
     layers = [layer for layer in model.modules() if type(layer).__name__ in PLAIN_LAYERS and _is_plain(layer)]
-    for layer in layers:
-        layer.forward = types.MethodType(_forward, layer)
+    groups = _group(model, layers)
+
+    def forget(*_: Any) -> None:
+        for group in groups:
+            group.forget()
+
+    for group in groups:
+        for layer in group.layers:
+            layer.input_group = group
+            layer.forward = types.MethodType(_forward, layer)
+    if groups:
+        inner: Any = model.get_base_model() if hasattr(model, "peft_config") else model
+        inner.base_model.register_forward_pre_hook(forget)
     return len(layers)
+
+
+def _group(model: "PreTrainedModel", layers: list[Any]) -> list[InputGroup]:
+    """Each layer in one group."""
+    alone = {id(layer): layer for layer in layers}
+    groups = []
+    for module in model.modules():
+        for names in SAME_INPUT:
+            found: list[Any] = [getattr(module, name, None) for name in names]
+            scalings = {one.scaling[ADAPTER] for one in found if id(one) in alone}
+            if all(id(one) in alone for one in found) and len(scalings) == 1:
+                groups.append(InputGroup([alone.pop(id(one)) for one in found]))
+    return [*groups, *(InputGroup([layer]) for layer in alone.values())]
 
 
 def _is_plain(layer: Any) -> bool:
@@ -127,7 +129,7 @@ def _forward(self: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
     layer = _whole(self, x)
     if layer is not None:
         return layer.run(x)
-    return _AddProduct.apply(self.base_layer(x), x, *_product(self))  # type: ignore[no-untyped-call]
+    return self.input_group.run(self, x)
 
 
 def _is_in_use(layer: Any) -> bool:

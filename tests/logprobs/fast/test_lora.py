@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from torch.overrides import TorchFunctionMode
 
 from stages.logprobs.fast import layers, lora
 from stages.logprobs.fast.layers import patch_layers
@@ -89,6 +90,58 @@ def test_logits_and_gradients_are_pefts(
         if one.grad is not None:
             assert one.grad.abs().max() > 0, label
             torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_layers_that_read_the_same_input_share_a_product_and_weights_are_cast_once_a_pass() -> None:
+    plain, patched = (with_adapter("llama").to(torch.bfloat16) for _ in range(2))
+    for model in (plain, patched):
+        for label, weight in model.named_parameters():
+            if "lora_" in label:
+                weight.data = weight.data.float()  # as PEFT holds an adapter over 16 bits
+    patch_lora(patched)
+    n_products: list[int] = []
+
+    class Products(TorchFunctionMode):
+        def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            n_products.append(func is torch.mm)
+            return func(*args, **(kwargs or {}))
+
+    for _ in range(
+        2
+    ):  # the second time with other weights, changed behind PyTorch's back as bitsandbytes does
+        with Products(), torch.autocast("cpu", torch.bfloat16):
+            came = patched(TOKENS).logits
+        with torch.autocast("cpu", torch.bfloat16):
+            expected = plain(TOKENS).logits
+        assert sum(n_products) == 2 * 4  # q, k and v; o; gate and up; down
+        assert (came - expected).abs().max() < 0.05 * expected.abs().max()
+        came.float().square().mean().backward()
+        expected.float().square().mean().backward()
+        for (label, one), (_, other) in zip(
+            plain.named_parameters(), patched.named_parameters(), strict=True
+        ):
+            if one.grad is not None:
+                assert other.grad.dtype == torch.float32
+                assert (other.grad - one.grad).norm() < 0.1 * one.grad.norm(), label
+        n_products.clear()
+        for model in (plain, patched):
+            for label, weight in model.named_parameters():
+                if "lora_" in label:
+                    weight.data.numpy()[:] *= -1.5
+                    weight.grad = None
+
+
+def test_an_input_that_changed_in_between_is_run_anew() -> None:
+    model = with_adapter("llama").to(torch.bfloat16)
+    patch_lora(model)
+    attention = model.get_base_model().model.layers[0].self_attn
+    x = torch.randn(1, 3, 32, dtype=torch.bfloat16)
+    with torch.no_grad():
+        attention.q_proj(x)
+        x.mul_(2)
+        again = attention.k_proj(x)
+        assert torch.equal(again, attention.k_proj(x.clone()))
+        assert not torch.equal(again, attention.k_proj(x / 2))
 
 
 def test_with_checkpointing_the_gradients_are_the_same() -> None:
