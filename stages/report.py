@@ -5,6 +5,7 @@ reports/founder.html and reports/model_card.md. Decides nothing: it only says it
 """
 
 from stages.files.io import write_text
+from stages.pages.html import link_pages
 from stages.reporting.pages import founder_page, model_card, read_findings
 from stages.run import paths
 from stages.run.shell import run_stage
@@ -14,7 +15,7 @@ def main() -> None:
     """Render both files from what the other stages have written."""
     findings = read_findings()
 
-    page = founder_page(findings)
+    page = founder_page(findings, links=link_pages(paths.FOUNDER_PAGE))
     card = model_card(findings)
 
     write_text(paths.FOUNDER_PAGE, page)

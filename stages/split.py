@@ -18,7 +18,7 @@ from stages.data.split_page import describe_split, describe_strata, summarise_sp
 from stages.files.io import read_json, read_jsonl, write_json, write_jsonl, write_text
 from stages.files.pairs import PreferencePair, Prompt, SplitPair, split_sha256
 from stages.measures.ceiling import count_votes, tell_ceiling
-from stages.pages.html import render_page
+from stages.pages.html import link_pages, render_page
 from stages.run import paths
 from stages.run.params import load_params
 from stages.run.progress import say
@@ -49,7 +49,12 @@ def main() -> None:
     for name, path in FILES.items():
         metrics[f"{name}_ceiling"] = tell_ceiling(agreement, count_votes(RowFile(path, SplitPair)))
     strata = describe_strata(columns, split.parts)
-    write_text(paths.SPLIT_REPORT, render_page("data/split_report.html.j2", metrics=metrics, strata=strata))
+    write_text(
+        paths.SPLIT_REPORT,
+        render_page(
+            "data/split_report.html.j2", links=link_pages(paths.SPLIT_REPORT), metrics=metrics, strata=strata
+        ),
+    )
     write_json(paths.SPLIT_METRICS, {"split": metrics})
     say(summarise_split(metrics))
 

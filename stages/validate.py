@@ -20,6 +20,7 @@ from stages.data.page import describe_validation, summarise
 from stages.data.prompt_rules import check_prompts
 from stages.files.io import write_json, write_jsonl, write_text
 from stages.measures.agreement import find_in_labels
+from stages.pages.html import link_pages
 from stages.run import paths
 from stages.run.params import load_params
 from stages.run.progress import say
@@ -51,7 +52,8 @@ def main() -> None:
     write_jsonl(paths.VALIDATED_PAIRS, kept_pairs(pairs_path, pairs))
     write_jsonl(paths.VALIDATED_PROMPTS, prompts.prompts)
     write_jsonl(paths.VIOLATIONS, all_violations(pairs.checked.rows, prompts.rows, settings))
-    write_text(paths.DATA_REPORT, render_report(pairs, prompts, results, metrics, settings, labels))
+    page = render_report(pairs, prompts, results, metrics, settings, labels, link_pages(paths.DATA_REPORT))
+    write_text(paths.DATA_REPORT, page)
     write_json(paths.VALIDATE_METRICS, {"validate": metrics})
     for remark in prompts_table.columns.remarks:
         say(f"validate: {prompts_path}: {remark}")

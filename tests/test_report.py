@@ -14,7 +14,6 @@ from stages.decision.wording import count, in_hundred, rounded
 from stages.errors import InputError
 from stages.files.json_text import as_written
 from stages.pages.html import TEMPLATES
-from stages.reporting.pages import MODEL_NAME
 from tests.support.decision_factory import (
     PRESENT_STUDY,
     ROOT,
@@ -41,7 +40,7 @@ BANNED = (
     ),
     *("dpo", "lora", "trl", "mmlu", "fine-tun", "hyperparameter", "epoch", "logit", "log-prob", "token"),
 )
-COUNTED_PERCENT = re.compile(r"[\d,]+ of [\d,]+ pairs \([\d.]+\s%\)")
+COMMANDS = ("bluepencil", "dvc ", "git ", "metrics/", "params", ".json", "--")
 MAX_BYTES = 400_000
 GOLDEN = ROOT / "tests/golden"
 
@@ -93,19 +92,17 @@ def test_a_page_for_every_state_keeps_the_rules_of_plain_language(world, state):
     text = "\n".join(blocks)
     assert reading_grade(text) <= 9
     assert [word for word in BANNED if word in text.lower()] == []
-    for block in blocks:
-        assert block.count("%") == len(COUNTED_PERCENT.findall(block)), block
-        if "about" in block and re.search(r"about \d", block):
-            assert "between" in block or "word parts" in block, block
+    assert [block for block in blocks if "%" in block or "`" in block] == []
+    assert [word for word in COMMANDS if word in text.lower()] == []
 
 
-def test_remarks_of_a_study_about_itself_stand_beside_the_gate_and_in_the_appendix(world):
+def test_remarks_of_a_study_about_itself_stand_once_on_its_card(world):
     said = "Of 6 control screens with one plainly worse text, the editors noticed 0."
     page = render(world, metrics_documents(winrate={"winrate": winrate_section(remarks=said)}))
     gates = json.loads((world / "metrics/gate.json").read_text(encoding="utf-8"))["gate"]
     assert gates["winrate"]["state"] == "pass"
     assert gates["winrate"]["reasons"].endswith(said)
-    assert f'<p class="warning">{said}</p>' in page.split("A closer look")[1]
+    assert page.count(said) == 1
 
 
 def test_pairs_of_one_group_leave_the_page_without_a_range(world):
@@ -114,9 +111,61 @@ def test_pairs_of_one_group_leave_the_page_without_a_range(world):
     page = render(world, metrics_documents(accuracy={"holdout": without}))
     gates = json.loads((world / "metrics/gate.json").read_text(encoding="utf-8"))["gate"]
     assert (gates["accuracy"]["state"], gates["overall"]["state"]) == ("inconclusive", "inconclusive")
-    assert "how far off that may be cannot be told" in page
+    assert "74 of 100, how far off that may be cannot be told." in page
     assert "All scored pairs belong to one group" in page
+    assert page.count('class="rng"') - page.count('class="line"') == 2  # the other two tests
     assert reading_grade("\n".join(own_blocks(page))) <= 9
+
+
+def test_broken_files_leave_no_path_and_no_command_on_the_page(world):
+    write_world(world)
+    (world / "metrics/accuracy.json").write_text("{", encoding="utf-8")
+    gate_stage.main()
+    report.main()
+    page = (world / "reports/founder.html").read_text(encoding="utf-8")
+    text = "\n".join(own_blocks(page))
+    assert "The results of this test cannot be read." in text
+    assert [word for word in COMMANDS if word in text.lower()] == []
+
+
+@pytest.mark.parametrize("name", ["winrate", "accuracy", "capability"])
+def test_a_test_that_cannot_be_used_shows_no_number_as_if_it_held(world, name):
+    broken = {
+        "winrate": metrics_documents(winrate={"winrate": winrate_section(study_id="a" * 12)}),
+        "accuracy": WORLDS["invalid"],
+        "capability": metrics_documents(capability={"capability": capability_section(same_questions=False)}),
+    }
+    page = render(world, broken[name])
+    card = page.split('<article class="test invalid">')[1].split("</article>")[0]
+    assert re.findall(r"\d", re.sub(r"<[^>]*>", "", card)) == []
+    assert "<figure" not in card
+    assert page.count('<article class="test invalid">') == 1
+
+
+def test_each_number_stands_once_above_the_appendix(world):
+    sheet = render(world, WORLDS["pass"]).split('<div class="appendix">')[0]
+    text = re.sub(r"<[^>]*>", "", sheet.split("<main>")[1])
+    for number in (
+        "66",
+        "58.1",
+        "73.1",
+        "222",
+        "68.8",
+        "78.6",
+        "8,355",
+        "8,425",
+        "14,042",
+        "target 60",
+        "target 68",
+    ):
+        assert len(re.findall(rf"(?<![\d.,]){re.escape(number)}(?![\d.,]\d)(?!\d)", text)) == 1, number
+
+
+def test_a_page_links_to_the_others_and_a_released_one_to_none(world):
+    page = render(world)
+    links = re.findall(r'<a href="([^"]+)"', page)
+    assert links == ["../data/validate/report.html", "../data/split/report.html", "compare.html"]
+    assert "<nav" not in report.founder_page(report.read_findings())
 
 
 def numbers_in(text: str) -> set[str]:
@@ -176,14 +225,14 @@ def test_no_number_on_the_page_is_absent_from_the_metrics(world, state):
     page = render(world, WORLDS[state])
     numbers = numbers_in(" ".join(own_blocks(page)))
     assert len(numbers) > 15
-    assert numbers - explained_numbers(world) == set()
+    assert numbers - explained_numbers(world) - {"95"} == set()  # 95: what a bar means
 
 
 @pytest.mark.parametrize("state", WORLDS)
 def test_a_page_is_self_contained_small_and_offline(world, state):
     page = render(world, WORLDS[state])
     assert len(page.encode()) < MAX_BYTES
-    assert not re.search(r"https?:|//[a-z]|url\(|@import|<script|<link|<iframe|\bsrc=|\bhref=", page)
+    assert not re.search(r"https?:|//[a-z]|url\(|@import|<script|<link|<iframe|\bsrc=|href=\"[^.c]", page)
     assert "default-src 'none'" in page
     assert "@page { size: A4" in page
 
@@ -192,14 +241,14 @@ def test_a_page_is_self_contained_small_and_offline(world, state):
     "template",
     [
         "reporting/founder.html.j2",
-        "reporting/founder_appendix.html.j2",
+        "reporting/founder_charts.html.j2",
         "reporting/model_card.md.j2",
         "variants/compare.html.j2",
     ],
 )
 def test_templates_hold_no_numbers(template):
     text = (TEMPLATES / template).read_text(encoding="utf-8")
-    text = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"\{% block style %\}.*?\{% endblock %\}|\{#.*?#\}", "", text, flags=re.DOTALL)
     text = re.sub(r"\{[{%].*?[%}]\}", "", text, flags=re.DOTALL)
     text = re.sub(r"<[^>]*>", "", text, flags=re.DOTALL)
     assert re.findall(r"\d", text.replace("SHA-256", "")) == []
@@ -208,7 +257,8 @@ def test_templates_hold_no_numbers(template):
 def test_made_up_data_put_a_banner_before_everything(world):
     page = render(world, items=[item_row(number, synthetic=True) for number in range(3)])
     assert page.index("Decide nothing from this page.") < page.index("<h1>")
-    assert 'class="banner"' not in render(world)
+    assert page.count("made-up") == page.count("Rehearsal") == 1
+    assert 'class="notice stop"' not in render(world)
 
 
 def test_quoted_texts_are_marked_escaped_and_left_out_of_the_rules(world):
@@ -216,13 +266,13 @@ def test_quoted_texts_are_marked_escaped_and_left_out_of_the_rules(world):
     rows = [item_row(0, prompt=hostile, base_completion=hostile, policy_completion=f"{hostile}!")]
     page = render(world, items=rows)
     assert "<script" not in page
-    assert page.count("<blockquote data-quoted>&lt;script&gt;") == 3
+    assert page.count('<blockquote data-quoted lang="en">&lt;script&gt;') == 3
     assert "99 %" not in " ".join(own_blocks(page))
 
 
-def test_the_studys_own_words_are_quoted(world):
-    page = render(world, WORLDS["pending"])
-    assert "<q data-quoted>DPO study 0123456789ab: no ballots.</q>" in page
+def test_the_studys_own_words_are_left_to_those_who_run_it(world):
+    assert "no ballots" not in render(world, WORLDS["pending"])
+    assert "DPO study 0123456789ab: no ballots." in card(world)
 
 
 def test_models_are_named_only_after_the_study(world):
@@ -238,9 +288,9 @@ def test_without_texts_the_page_says_so(world):
 
 def test_every_verdict_is_word_symbol_and_colour(world):
     page = render(world)
-    assert '<span class="badge confirmed"><span aria-hidden="true">✓✓</span> Passed clearly</span>' in page
+    assert '<span class="verdict"><span aria-hidden="true">✓✓</span> Passed clearly</span>' in page
     for state in WORLDS:
-        assert re.search(rf"\.{state} \{{ color: #[0-9a-f]{{6}}", page)
+        assert f".{state} {{ --state: var(--{state}); }}" in page
 
 
 def luminance(colour: str) -> float:
@@ -252,23 +302,27 @@ def luminance(colour: str) -> float:
 
 def test_every_text_colour_has_contrast_of_at_least_four_and_a_half(world):
     style = render(world).split("<style>")[1].split("</style>")[0]
-    colours = set(re.findall(r"[; {]color: (#[0-9a-f]{6})", style))
-    assert len(colours) >= 8
-    for colour in colours:
-        for ground in ("#ffffff", "#f6f6f6", "#fff0f2"):
-            ratio = (luminance(ground) + 0.05) / (luminance(colour) + 0.05)
-            assert ratio >= 4.5, (colour, ground, ratio)
+    schemes = [
+        dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", part)) for part in re.findall(r":root \{([^}]*)\}", style)
+    ]
+    assert len(schemes) == 3  # light, dark, print
+    for colours in schemes:
+        for name in ("ink", "soft", "mark", "stop", *WORLDS):
+            for ground in (colours["paper"], colours["wash"]):
+                light, dark = sorted((luminance(ground), luminance(colours[name])), reverse=True)
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, colours[name], ground)
 
 
 def test_every_drawing_says_in_words_what_it_shows(world):
     page = render(world)
-    assert page.count("<svg") == 7  # three gates; editors, slices, margins, calibration
-    assert len(re.findall(r'<svg [^>]*role="img" aria-label="[^"]{40,}"', page)) == 7
+    assert page.count("<figure") == 7  # three gates; editors, slices, margins, calibration
+    assert len(re.findall(r'<figure [^>]*role="img" aria-label="[^"]{40,}"', page)) == 7
+    assert "<svg" not in page  # its letters would shrink on a phone
 
 
 def test_the_appendix_draws_only_what_may_be_used(world):
     page = render(world, WORLDS["pending"])
-    assert page.count("<svg") == 5
+    assert page.count("<figure") == 5
     assert "editor by editor" not in page
     page = render(world, WORLDS["invalid"])  # the set-aside pairs are of another split
     assert "part by part" not in page
@@ -301,11 +355,11 @@ def test_a_warning_of_the_gates_stands_under_the_answer(world):
     report.main()
     page = (world / "reports/founder.html").read_text(encoding="utf-8")
     assert (
-        '<p class="warning" role="note"><strong>Warning.</strong> On harder questions it did &lt;worse&gt;.'
+        '<p class="notice caution" role="note"><strong>Caution.</strong> On harder questions it did &lt;worse&gt;.'
         in page
     )
-    assert page.index('class="answer') < page.index('class="warning"') < page.index("<table>")
-    assert "> **Warning.** On harder questions" in card(world)
+    assert page.index('class="answer') < page.index('class="notice') < page.index("<article")
+    assert "> **Caution.** On harder questions" in card(world)
 
 
 def test_release_adds_the_looks_and_its_reason_against_the_verdict(world):
@@ -315,12 +369,12 @@ def test_release_adds_the_looks_and_its_reason_against_the_verdict(world):
     assert "tested this version only" in report.founder_page(findings, n_looks=1)
     page = report.founder_page(findings, override="A pilot with <one> client.")
     assert "<q data-quoted>A pilot with &lt;one&gt; client.</q>" in page
-    assert page.index('class="override"') < page.index("<h1>")
+    assert page.index('class="notice stop"') < page.index("<h1>")
     assert reading_grade("\n".join(own_blocks(page))) <= 9
     assert "> **Released against the verdict.** Reason given: A pilot" in report.model_card(
         findings, override="A pilot\nwith one client."
     )
-    assert 'class="override"' not in report.founder_page(findings)
+    assert 'class="notice' not in report.founder_page(findings)
 
 
 def test_days_are_those_of_the_data(world):
@@ -352,7 +406,7 @@ def test_the_card_is_one_that_the_hub_library_reads(world, state):
     assert data.library_name == "peft"
     assert data.pipeline_tag == "text-generation"
     assert data.base_model == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    assert data.model_name == MODEL_NAME
+    assert (data.model_name, data.language) == ("Grant writer", ["en"])
     reported = {result.metric_type: result.metric_value for result in data.eval_results}
     gates = json.loads((world / "metrics/gate.json").read_text(encoding="utf-8"))["gate"]
     names = {"accuracy": "accuracy", "winrate": "win_rate", "capability": "accuracy_drop"}
@@ -392,7 +446,8 @@ def test_nothing_measured_leaves_out_the_evaluation(world):
     report.main()
     assert ModelCard(card(world)).data.eval_results is None
     page = (world / "reports/founder.html").read_text(encoding="utf-8")
-    assert page.count("Not measured yet") == 3
+    assert page.count("<figure") == 0
+    assert page.count('class="number"') == 0
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from stages.data.validation import (
 )
 from stages.errors import InputError, ParamsError
 from stages.files.pairs import PreferencePair
-from stages.pages.html import render_page
+from stages.pages.html import Link, render_page
 from stages.run.params import Params
 
 N_NAMED = 5
@@ -159,11 +159,13 @@ def render_report(
     metrics: dict[str, Any],
     settings: Settings,
     labels: LabelFindings,
+    links: Sequence[Link],
 ) -> str:
     """The page a data owner reads; the same bytes for the same data, wherever it lies."""
     index, kept = pairs.checked.entries, pairs.checked.kept_pairs
     return render_page(
         "data/data_report.html.j2",
+        links=links,
         metrics=metrics,
         results=results,
         examples=pick_examples(pairs.results, pairs.checked.rows, settings.rules),

@@ -1,13 +1,37 @@
 """Pages from Jinja templates: every value escaped, an unknown name is an error."""
 
+from os.path import relpath
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 TEMPLATES = Path(__file__).parent.parent  # a template lies in the room of the code that fills it
 MARKDOWN_SIGNS = {"`": "&#96;", "[": "&#91;", "]": "&#93;", "|": "&#124;", "\r": " ", "\n": " "}
+
+PAGES = {  # of a project, and what each answers
+    "reports/founder.html": "Should it be released?",
+    "data/validate/report.html": "Are the pairs fit to learn from?",
+    "data/split/report.html": "Which pairs are held out?",
+    "reports/compare.html": "Which version is ahead? (once versions were compared)",
+}
+
+
+class Link(NamedTuple):
+    """Another page of the project, from where this one lies."""
+
+    address: str
+    words: str
+
+
+def link_pages(page: Path) -> list[Link]:
+    """The other pages as `page`, a path from the project's top, finds them."""
+    return [
+        Link(Path(relpath(other, page.parent)).as_posix(), words)
+        for other, words in PAGES.items()
+        if Path(other) != page
+    ]
 
 
 def render_page(template: str, **values: Any) -> str:

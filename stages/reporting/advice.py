@@ -13,7 +13,7 @@ MINUTES_IN_HOUR = 60
 def list_untested(coverage: Coverage) -> list[str]:
     """Claims that this page does not make."""
     return [
-        "If a text that our editors like wins a grant. Liking is not funding.",
+        "If a text that our editors like does its work out in the world. Liking is not success.",
         "If what the texts say is true. No one checked the facts.",
         f"What other people would like. These are {in_words(coverage.n_editors)} of our own editors.",
         f"Long texts. Each text stops after about {count(coverage.max_new_tokens)} word parts.",
@@ -27,7 +27,7 @@ def list_risks(coverage: Coverage, *, n_looks: int | None) -> list[str]:
     risks = [
         f"{editors} editors can share one taste, and the model learned from it.",
         f"The blind test has {tasks}. A few hard or easy ones can move the result.",
-        warn_of_choosing(n_looks),
+        *([warn_of_choosing(n_looks)] if coverage.n_holdout_scored else []),
         "The model may have learned habits, such as length, that stand in for good writing.",
     ]
     if coverage.period:
@@ -51,8 +51,8 @@ def advise(states: dict[GateName, State], overall: State, coverage: Coverage, ou
     """What to do next, and what it costs in hours of editors; the first matching case."""
     if overall == "invalid":
         return [
-            "Put right the check that went wrong, then run the tests again.",
-            "It costs computer time only. Until then, no number here should be used.",
+            "Mend the check that went wrong, then run the tests again.",
+            "It costs computer time only.",
         ]
     if overall == "fail":
         return [

@@ -65,13 +65,23 @@ class PlotTables(NamedTuple):
     editors: str
 
 
+class AppendixTable(NamedTuple):
+    """A table of another module, folded under its title; `about` says in plain words what it shows."""
+
+    title: str
+    about: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
 class Appendix(NamedTuple):
-    """Drawings; None where nothing was measured, or the numbers cannot be used."""
+    """Drawings, None where nothing was measured or the numbers cannot be used; then other modules' tables."""
 
     slices: SharesPlot | None
     calibration: CalibrationPlot | None
     margins: MarginsPlot | None
     editors: SharesPlot | None
+    tables: Sequence[AppendixTable] = ()
 
 
 def draw_appendix(tables: PlotTables, gates: StoredGates, limits: Limits) -> Appendix:

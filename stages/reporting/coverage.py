@@ -107,3 +107,9 @@ def study_words(documents: Mapping[str, Document]) -> str:
     if not isinstance(winrate, WinrateStatus) or winrate.status == "complete":
         return ""
     return winrate.reason or ""
+
+
+def study_of(documents: Mapping[str, Document]) -> str:
+    """The id of the study that the win rate speaks of, or nothing."""
+    winrate = parse_winrate(documents["winrate"])
+    return (isinstance(winrate, WinrateStatus) and winrate.study_id) or ""

@@ -12,6 +12,7 @@ from stages.study.items import BlindItem
 N_EXCERPTS = 3
 BY_LOT = "A fixed rule chose these texts at random, before anyone had read them."
 UNNAMED = "Which model wrote which text stays secret until our editors have judged."
+UNUSABLE = "The judging cannot be used, so which model wrote which text is not told."
 BY_SCORE = (
     "A fixed rule chose these texts: the task on which the new model won most clearly, the one on which "
     "it lost most clearly, and the one nearest to the middle. Of equal ones one is drawn at random."
@@ -50,16 +51,20 @@ def parse_scores(text: str) -> dict[str, Fraction]:
     return scores
 
 
-def choose_excerpts(items: Sequence[BlindItem], scores: Mapping[str, Fraction]) -> Excerpts:
+def choose_excerpts(
+    items: Sequence[BlindItem], scores: Mapping[str, Fraction], *, is_judged: bool = False
+) -> Excerpts:
     """By the editors' scores where there are any, else by the hash of the prompt.
 
     Before the study is over the texts' order is drawn from the hash and no model is named, so that
-    the page cannot unblind an editor who sees it.
+    the page cannot unblind an editor who sees it. `is_judged` where it is over and its scores cannot be used.
     """
     shown = sorted((item for item in items if item.status == "shown"), key=_lot)
     judged = [item for item in shown if item.prompt_id in scores]
     if not judged:
-        return Excerpts(f"{BY_LOT} {UNNAMED}", [_unnamed(item) for item in shown[:N_EXCERPTS]])
+        return Excerpts(
+            f"{BY_LOT} {UNUSABLE if is_judged else UNNAMED}", [_unnamed(item) for item in shown[:N_EXCERPTS]]
+        )
     chosen: dict[str, BlindItem] = {}
     middle = sorted(scores.values())[len(scores) // 2]
     rules = {

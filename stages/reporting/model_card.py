@@ -28,6 +28,7 @@ HUB_LICENCE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 def card_metadata(
     *,
     model_name: str,
+    language: str,
     base_name: str,
     licence: str,
     is_adapter: bool,
@@ -38,7 +39,7 @@ def card_metadata(
     known = HUB_LICENCE.fullmatch(licence.lower()) is not None
     metadata: dict[str, Any] = {
         "base_model": base_name,
-        "language": ["en"],
+        "language": [language.split("-")[0]],
         "library_name": "peft" if is_adapter else "transformers",
         "license": licence.lower() if known else "other",
         "pipeline_tag": "text-generation",

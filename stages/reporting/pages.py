@@ -1,6 +1,6 @@
 """The founder's page and the model card, rendered from what the other stages have written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -10,17 +10,27 @@ from stages.decision.verdicts import StoredGates, is_usable, parse_gates
 from stages.errors import InputError
 from stages.files.io import read_json, read_json_if_there, read_jsonl, read_record, read_text, sha256_file
 from stages.model.manifest import MANIFEST, BaseManifest
-from stages.pages.html import render_page
-from stages.reporting.appendix import Appendix, PlotTables, draw_appendix
-from stages.reporting.coverage import Coverage, Measures, gather_coverage, gather_measures, study_words
+from stages.pages.html import Link, render_page
+from stages.reporting.appendix import Appendix, EditorRow, PlotTables, draw_appendix, parse_table
+from stages.reporting.coverage import (
+    Coverage,
+    Measures,
+    gather_coverage,
+    gather_measures,
+    study_of,
+    study_words,
+)
 from stages.reporting.excerpts import Excerpts, choose_excerpts, parse_scores
+from stages.reporting.identity import Commit, Judging, identify
 from stages.reporting.model_card import card_metadata, format_setting, front_matter
 from stages.reporting.story import Story, tell_story
+from stages.repository.git import day_of_last_commit, differs_from_head, head_revision
 from stages.run import paths
 from stages.run.params import Params, load_params
 from stages.study.items import BlindItem
 
-MODEL_NAME = "Blue Pencil policy"
+UNNAMED_MODEL = "Blue Pencil policy"
+DETERMINED_BY = ("stages", "dvc.yaml", "params.yaml")  # what a commit vouches for
 CARD_DECIMALS = 4
 SLICES, CALIBRATION, MARGINS = (
     paths.ACCURACY_PLOTS / name for name in ("slices.csv", "calibration.csv", "margins.csv")
@@ -40,10 +50,14 @@ class Findings(NamedTuple):
     coverage: Coverage
     excerpts: Excerpts
     appendix: Appendix
+    judging: Judging
+    commit: Commit | None
     base: BaseManifest
 
 
-def founder_page(findings: Findings, *, n_looks: int | None = None, override: str | None = None) -> str:
+def founder_page(
+    findings: Findings, *, links: Sequence[Link] = (), n_looks: int | None = None, override: str | None = None
+) -> str:
     """The founder's page as HTML.
 
     `n_looks` says how many versions the held-out pairs have scored, where somebody counted;
@@ -51,19 +65,21 @@ def founder_page(findings: Findings, *, n_looks: int | None = None, override: st
     """
     return render_page(
         "reporting/founder.html.j2",
-        story=_story(findings, n_looks),
+        story=_story(findings, n_looks, override),
         excerpts=findings.excerpts,
         appendix=findings.appendix,
-        remarks=findings.measures.winrate.remarks if findings.measures.winrate else None,
-        override=override,
+        language=findings.params.project.language,
+        links=links,
     )
 
 
 def model_card(findings: Findings, *, n_looks: int | None = None, override: str | None = None) -> str:
     """The model card as Markdown; the options are those of `founder_page`."""
     params, gates, coverage, base = findings.params, findings.gates, findings.coverage, findings.base
+    name = params.project.product or UNNAMED_MODEL
     metadata = card_metadata(
-        model_name=MODEL_NAME,
+        model_name=name,
+        language=params.project.language,
         base_name=base.name,
         licence=base.licence,
         is_adapter=params.train.method != "full",
@@ -73,10 +89,12 @@ def model_card(findings: Findings, *, n_looks: int | None = None, override: str 
     return render_page(
         "reporting/model_card.md.j2",
         front_matter=front_matter(metadata),
-        model_name=MODEL_NAME,
+        model_name=name,
+        project=params.project,
         precision=CARD_DECIMALS,
         gates=gates,
-        story=_story(findings, n_looks),
+        story=_story(findings, n_looks, None),
+        is_judged=is_usable(gates.winrate),
         coverage=coverage,
         base=base,
         override=override,
@@ -100,8 +118,12 @@ def read_findings() -> Findings:
         gates=gates,
         measures=measures,
         coverage=gather_coverage(documents, measures, params, synthetic_items=synthetic_items),
-        excerpts=choose_excerpts(items, read_scores() if is_usable(gates.winrate) else {}),
+        excerpts=choose_excerpts(
+            items, read_scores() if is_usable(gates.winrate) else {}, is_judged=measures.winrate is not None
+        ),
         appendix=read_appendix(params, gates),
+        judging=read_judging(documents, measures),
+        commit=read_commit(),
         base=read_record(paths.BASE_MODEL / MANIFEST, BaseManifest),
     )
 
@@ -138,12 +160,40 @@ def read_settings(params: Params) -> dict[str, str]:
     return {key: format_setting(value) for key, value in settings.items()}
 
 
-def _story(findings: Findings, n_looks: int | None) -> Story:
+def read_judging(documents: Mapping[str, Document], measures: Measures) -> Judging:
+    """Whose ballots are counted, and when git got the last one; nobody before the study is complete."""
+    study_id = study_of(documents)
+    if measures.winrate is None or not study_id:
+        return Judging([], None)
+    editors = [row.editor for row in parse_table(read_text(EDITORS), EditorRow) if not row.rehearsal]
+    return Judging(editors, day_of_last_commit(paths.BALLOTS / study_id))
+
+
+def read_commit() -> Commit | None:
+    """What is checked out; None outside a repository or before its first commit."""
+    try:
+        return Commit(head_revision(), differs_from_head(*DETERMINED_BY))
+    except InputError:
+        return None
+
+
+def _story(findings: Findings, n_looks: int | None, override: str | None) -> Story:
+    project, gates = findings.params.project, findings.gates
     return tell_story(
-        findings.gates,
+        gates,
         findings.measures,
         exact_limits(findings.params.limits),
         findings.coverage,
+        identity=identify(
+            product=project.product,
+            owner=project.owner,
+            base=findings.base.name,
+            study_id=study_of(findings.documents),
+            judging=findings.judging,
+            commit=findings.commit,
+            is_judged=is_usable(gates.winrate),
+        ),
         study_reason=study_words(findings.documents),
         n_looks=n_looks,
+        override=override,
     )

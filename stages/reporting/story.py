@@ -1,30 +1,56 @@
-"""What the founder is told: one wording for every state, in plain words, with every number's range.
+"""What the founder is told: one wording for every state, in plain words.
 
-Nothing is judged here. The states come from the gates, the numbers from the metrics.
+Nothing is judged here. The states come from the gates, the numbers from the metrics. Another module
+adds a remark of its own as a `Notice` (a level and a sentence; it stands once, under the answer), a sentence
+about one test as a note under its card (cards.py), and a table as an `AppendixTable` (appendix.py).
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
-from stages.decision.findings import Limits
+from stages.decision.findings import Limits, State
 from stages.decision.verdicts import GateName, StoredGates
-from stages.decision.wording import count, listed, say_day
+from stages.decision.wording import count, listed, say_day, sentence
 from stages.reporting.advice import advise, list_risks, list_untested
+from stages.reporting.cards import BADGES, NO_FOUNDERS_WORDS, TESTS, Badge, Card, write_cards
 from stages.reporting.coverage import Coverage, Measures
+from stages.reporting.identity import Identity
 from stages.reporting.outlook import look_ahead
-from stages.reporting.results import explain_accuracy, explain_capability, explain_winrate
-from stages.reporting.table import BADGES, TESTS, Badge, Row, write_rows
+
+ANSWERS: dict[State, str] = {
+    "invalid": "No answer yet.",
+    "fail": "No, not this one.",
+    "pending": "Not yet.",
+    "inconclusive": "Not settled yet.",
+    "pass": "Yes, release it.",
+    "confirmed": "Yes, release it.",
+}
+BARS_MEAN = (
+    "A bar is the likely range: at least 95 times in 100 the truth is no worse than its left end, and as "
+    "often no better than its right end. The dot is what was measured, green is good. "
+    "In the first two tests a coin toss gets 50."
+)
+
+
+class Notice(NamedTuple):
+    """What stands beside the answer: `stop` over it, `caution` and `note` under it."""
+
+    level: Literal["stop", "caution", "note"]
+    text: str
+    quoted: str = ""
 
 
 class Story(NamedTuple):
     """Everything on the page but quoted texts, as sentences."""
 
-    banner: list[str]
-    warnings: str | None
+    identity: Identity
+    notices: list[Notice]
     answer: str
+    because: str
     intro: str
     badge: Badge
-    rows: list[Row]
-    meaning: list[str]
+    cards: list[Card]
+    bars_mean: str
     untested: list[str]
     risks: list[str]
     next_step: list[str]
@@ -36,21 +62,28 @@ def tell_story(
     limits: Limits,
     coverage: Coverage,
     *,
+    identity: Identity,
     study_reason: str,
     n_looks: int | None = None,
+    override: str | None = None,
+    more: Sequence[Notice] = (),
+    notes: Mapping[GateName, Sequence[str]] | None = None,
 ) -> Story:
-    """The page's sentences for the states and numbers at hand; `study_reason` is quoted as such.
+    """The page's sentences for the states and numbers at hand.
 
-    `n_looks` says how many versions the set-aside pairs have tested; None where nobody counted.
+    `n_looks` says how many versions the set-aside pairs have tested, None where nobody counted; `override`
+    is the reason for which the model is released against its verdict; `more` and `notes` come from others.
     """
+    cards = write_cards(gates, measures, limits, study_reason=study_reason, notes=notes or {})
     return Story(
-        banner=write_banner(coverage),
-        warnings=gates.warnings,
-        answer=answer(gates, is_synthetic=coverage.is_synthetic),
+        identity=identity,
+        notices=[*write_notices(gates, coverage, override), *more],
+        answer=ANSWERS[gates.overall.state],
+        because=explain_answer(gates, is_synthetic=coverage.is_synthetic),
         intro=introduce(coverage),
         badge=BADGES[gates.overall.state],
-        rows=write_rows(gates, measures, limits, study_reason=study_reason),
-        meaning=write_meaning(gates, measures),
+        cards=cards,
+        bars_mean=BARS_MEAN if any(card.bar for card in cards) else "",
         untested=list_untested(coverage),
         risks=list_risks(coverage, n_looks=n_looks),
         next_step=advise(
@@ -62,20 +95,21 @@ def tell_story(
     )
 
 
-def write_banner(coverage: Coverage) -> list[str]:
-    """Lines that stand over everything else where data are made up or only a part was used."""
-    lines = []
+def write_notices(gates: StoredGates, coverage: Coverage, override: str | None) -> list[Notice]:
+    """What a reader must know before the answer, and what tempers it."""
+    notices = []
+    if override:
+        notices.append(Notice("stop", "Released against the answer below. The reason given:", override))
     if coverage.is_synthetic:
-        lines.append("REHEARSAL on made-up data. Decide nothing from this page.")
-    parts = [
-        (coverage.n_trained, coverage.n_train, "learned from {} of {} pairs"),
-        (coverage.n_holdout_scored, coverage.n_holdout, "was tested on {} of {} set-aside pairs"),
-        (coverage.n_questions, coverage.min_questions, "answered {} of {} general questions"),
-    ]
-    short = [text.format(count(some), count(whole)) for some, whole, text in parts if some < whole]
-    if short:
-        lines.append(f"Small run: the model {listed(short)}.")
-    return lines
+        notices.append(Notice("stop", "Rehearsal on made-up data. Decide nothing from this page."))
+    if coverage.n_trained < coverage.n_train:
+        learned = f"{count(coverage.n_trained)} of {count(coverage.n_train)}"
+        notices.append(Notice("caution", f"Small run: the model learned from {learned} pairs."))
+    if gates.warnings:
+        unreadable = NO_FOUNDERS_WORDS.search(gates.warnings)
+        said = "The side check on general behaviour cannot be used." if unreadable else gates.warnings
+        notices.append(Notice("caution", said))
+    return notices
 
 
 def introduce(coverage: Coverage) -> str:
@@ -84,43 +118,30 @@ def introduce(coverage: Coverage) -> str:
     if coverage.period:
         first, last = say_day(coverage.period.reviewed_from), say_day(coverage.period.reviewed_to)
         when = f" on {first}" if first == last else f" from {first} to {last}"
+    who = "a program wrote and ranked" if coverage.is_synthetic else f"our editors ranked{when}"
     return (
-        "The new model is the starting model, after it learned from pairs of texts that our editors "
-        f"ranked{when}. It may be released if it passes all of the tests below."
+        f"The new model is the starting model, after it learned from pairs of texts that {who}. "
+        "It may be released if it passes all of the tests."
     )
 
 
-def answer(gates: StoredGates, *, is_synthetic: bool) -> str:
-    """The decision in one sentence, from the overall state."""
+def explain_answer(gates: StoredGates, *, is_synthetic: bool) -> str:
+    """One sentence that names the tests to which the answer is due."""
     state = gates.overall.state
     verdicts = gates.named()
     named = [f"“{test}”" for name, test in TESTS.items() if verdicts[name].state == state]
-    tests = f"the {'test' if len(named) == 1 else 'tests'} {listed(named)}"
+    one, tests = len(named) == 1, f"the {'test' if len(named) == 1 else 'tests'} {listed(named)}"
     if state == "invalid":
-        return f"No answer: {tests} cannot be used, because a check on the test itself went wrong."
+        return f"A check on {tests} itself went wrong, so {'it' if one else 'they'} cannot be used."
     if state == "fail":
-        return f"No: the new model failed {tests}."
+        return f"The new model failed {tests}."
     if state == "pending" and is_synthetic:
-        return "Not yet: this is a rehearsal on made-up data, so it can release nothing."
+        return "This is a rehearsal on made-up data, so it can release nothing."
     if state == "pending":
-        return f"Not yet: {tests} {'is' if len(named) == 1 else 'are'} not finished."
+        return f"{sentence(tests)} {'is' if one else 'are'} not finished."
     if state == "inconclusive":
-        return f"Not yet: {tests} did not settle the matter."
+        return f"{sentence(tests)} did not settle the matter."
     if state == "pass":
-        return "Yes: the new model passed all three tests, though at least one of them narrowly."
-    return "Yes: the new model passed all three tests, each with room to spare."
-
-
-def write_meaning(gates: StoredGates, measures: Measures) -> list[str]:
-    """One paragraph a test, in 100 cases; numbers that cannot be used are not explained."""
-    explained: dict[GateName, str] = {
-        "winrate": explain_winrate(measures.winrate),
-        "accuracy": explain_accuracy(measures.accuracy),
-        "capability": explain_capability(measures.capability),
-    }
-    return [
-        f"The numbers of the test “{TESTS[name]}” cannot be used, so they mean nothing yet."
-        if verdict.state == "invalid"
-        else explained[name]
-        for name, verdict in ((name, gates.named()[name]) for name in TESTS)
-    ]
+        narrow = "One was narrow" if one else f"{'Two' if len(named) == 2 else 'All three'} were narrow"
+        return f"It passed all three tests. {narrow}: {listed(named)}."
+    return "It passed all three tests, each of them clearly."

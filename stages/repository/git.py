@@ -5,6 +5,7 @@ Paths are those from the current folder, which may be a subfolder of a larger re
 
 import subprocess
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +55,17 @@ def files_under(rev: str, folder: str) -> list[str]:
 def commits_of(*paths: Path) -> list[str] | None:
     """The commits that changed any of `paths`, the newest first; None without a repository or a commit."""
     return _lines("log", "-z", "--format=%H", "--", *map(str, paths))
+
+
+def day_of_last_commit(path: Path) -> date | None:
+    """The day on which `path` was last committed; None without a repository, or where no commit has it."""
+    days = _lines("log", "-z", "-1", "--format=%cs", "--", str(path))
+    return date.fromisoformat(days[0]) if days else None
+
+
+def differs_from_head(*paths: str) -> bool:
+    """Do tracked files among `paths` differ from the commit that is checked out?"""
+    return _ask("diff", "--quiet", "HEAD", "--", *paths) is None
 
 
 def is_shallow() -> bool:

@@ -80,6 +80,51 @@ def refuse_path_outside_kept(path: str) -> str:
     return path
 
 
+SPOKEN = (  # ISO 639-1
+    "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv "
+    "dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie "
+    "ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv "
+    "mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm "
+    "rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts "
+    "tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu "
+)
+LANGUAGE = re.compile(r"([a-z]{2,3})(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
+NO_LANGUAGE = {"und", "mul", "mis", "zxx"}  # of ISO 639: undetermined, several, uncoded, none
+
+
+def refuse_no_language(text: str) -> str:
+    """Refuse what is no language tag, a two-letter code that ISO 639-1 lacks, and codes for no language."""
+    found = LANGUAGE.fullmatch(text)
+    code = found[1] if found else ""
+    if (
+        not code
+        or (len(code) == 2 and code not in SPOKEN.split())
+        or code in NO_LANGUAGE
+        or "qaa" <= code <= "qtz"
+    ):
+        raise ValueError("names no language that is spoken; write its ISO 639 code, such as en, de or pt-BR")
+    return text
+
+
+def refuse_markup(text: str) -> str:
+    """Refuse a name that is no plain line of text: it stands on pages, in a mail and in a model card."""
+    if text != " ".join(text.split()) or re.search(
+        r"[<>`\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", text
+    ):
+        raise ValueError("holds markup, control signs or spaces at an end; write a plain name")
+    return text
+
+
+PlainName = Annotated[str, Field(max_length=60), AfterValidator(refuse_markup)]
+
+
+class ProjectParams(Section):
+    product: PlainName
+    owner: PlainName
+    texts: Annotated[PlainName, Field(min_length=1)]
+    language: Annotated[str, AfterValidator(refuse_no_language)]
+
+
 class DataParams(Section):
     pairs: DataPath
     prompts: DataPath
@@ -293,6 +338,7 @@ class StudyParams(Section):
     n_repeats: CountOrZero
     min_repeat_distance: Count
     n_anchors: CountOrZero
+    anchors: DataPath
     looks: Literal[1, 2]
     max_void_prompts: CountOrZero
     tell_phrases: list[Annotated[str, Field(min_length=1)]]
@@ -383,6 +429,7 @@ class ReleaseParams(Section):
 class Params(Section):
     """All of `params.yaml`, one field per section."""
 
+    project: ProjectParams
     data: DataParams
     base_model: BaseModelParams
     runtime: RuntimeParams

@@ -11,7 +11,7 @@ from stages.inference.generation.completions import Generation
 from stages.inference.mmlu.questions import MmluAnswer
 from stages.logprobs.margins import MarginRow
 from stages.measures.paired import PairedDifference
-from stages.pages.html import render_page
+from stages.pages.html import Link, link_pages, render_page
 from stages.pages.terminal import open_console
 from stages.run import paths
 from stages.run.params import load_params
@@ -64,7 +64,7 @@ def compare_variants(revs: Sequence[str], page: Path | None) -> None:
     )
     print_comparison(comparison, open_console())
     if page is not None:
-        write_text(page, render_comparison(comparison))
+        write_text(page, render_comparison(comparison, links=link_pages(page)))
         print(f"\nWritten: {page}")
 
 
@@ -194,10 +194,11 @@ def pair_up(first: Experiment, second: Experiment, *, tolerance: float) -> Pairi
     return Pairing(first.name, second.name, selection, accuracy, knowledge)
 
 
-def render_comparison(comparison: Comparison) -> str:
+def render_comparison(comparison: Comparison, *, links: Sequence[Link] = ()) -> str:
     """The comparison as one self-contained page."""
     return render_page(
         "variants/compare.html.j2",
+        links=links,
         headline=headline(comparison),
         candidates=candidate_rows(comparison.candidates),
         candidate_note=CANDIDATE_NOTE,

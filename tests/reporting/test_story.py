@@ -1,14 +1,19 @@
 import itertools
-import re
+from datetime import date
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stages.decision.judge import judge_accuracy, judge_capability, judge_winrate, summarize_gates, unmeasured
 from stages.decision.verdicts import parse_gates
+from stages.reporting.bars import A_LETTER, MOST_GAPS, NARROWEST, draw_change, draw_share
+from stages.reporting.cards import BADGES
 from stages.reporting.coverage import Coverage, Measures
 from stages.reporting.excerpts import N_EXCERPTS, choose_excerpts, parse_scores
-from stages.reporting.story import BADGES, Story, tell_story
+from stages.reporting.identity import Commit, Identity, Judging, identify
+from stages.reporting.story import Notice, Story, tell_story
 from stages.study.items import BlindItem
 from tests.support.decision_factory import (
     LIMITS,
@@ -39,6 +44,9 @@ COVERAGE = Coverage(
 )
 
 
+NOBODY = Identity("", [])
+
+
 def tell(
     accuracy=None, winrate=None, capability=None, *, coverage=COVERAGE, facts=None, study_reason=""
 ) -> Story:
@@ -49,7 +57,9 @@ def tell(
         capability=judge_capability(capability, facts, limits=LIMITS.capability),
     )
     measures = Measures(accuracy, winrate, capability)
-    return tell_story(parse_gates({"gate": gates}), measures, LIMITS, coverage, study_reason=study_reason)
+    return tell_story(
+        parse_gates({"gate": gates}), measures, LIMITS, coverage, identity=NOBODY, study_reason=study_reason
+    )
 
 
 def whole_story(**changed) -> Story:
@@ -59,15 +69,14 @@ def whole_story(**changed) -> Story:
 
 
 def sentences(story: Story) -> list[str]:
-    rows = itertools.chain.from_iterable(
-        (row.question, f"{row.target}.", f"{row.result}.", f"{row.between}.", row.said) for row in story.rows
-    )
+    cards = itertools.chain.from_iterable((card.question, card.why, *card.notes) for card in story.cards)
     return [
-        *story.banner,
+        *(notice.text for notice in story.notices),
         story.answer,
+        story.because,
         story.intro,
-        *rows,
-        *story.meaning,
+        *cards,
+        story.bars_mean,
         *story.untested,
         *story.risks,
         *story.next_step,
@@ -92,49 +101,47 @@ STORIES = {
 
 
 @pytest.mark.parametrize(
-    ("state", "answer"),
+    ("state", "answer", "because"),
     [
-        ("invalid", "No answer: the test “Our editors’ taste” cannot be used, because"),
-        ("fail", "No: the new model failed the test “Our editors’ taste”."),
-        ("pending", "Not yet: the test “Blind test” is not finished."),
-        ("inconclusive", "Not yet: the test “Our editors’ taste” did not settle the matter."),
-        ("pass", "Yes: the new model passed all three tests, though"),
-        ("confirmed", "Yes: the new model passed all three tests, each with room to spare."),
+        ("invalid", "No answer yet.", "A check on the test “Our editors’ taste” itself went wrong"),
+        ("fail", "No, not this one.", "The new model failed the test “Our editors’ taste”."),
+        ("pending", "Not yet.", "The test “Blind test” is not finished."),
+        ("inconclusive", "Not settled yet.", "The test “Our editors’ taste” did not settle the matter."),
+        ("pass", "Yes, release it.", "It passed all three tests. Two were narrow: “Blind test” and"),
+        ("confirmed", "Yes, release it.", "It passed all three tests, each of them clearly."),
     ],
 )
-def test_each_overall_state_has_its_answer(state, answer):
-    assert STORIES[state].answer.startswith(answer)
+def test_each_overall_state_has_its_answer_and_names_the_test(state, answer, because):
+    assert STORIES[state].answer == answer
+    assert STORIES[state].because.startswith(because)
     assert STORIES[state].badge == BADGES[state]
+    assert len(answer.split()) <= 4
 
 
 def test_several_tests_are_named_together():
     story = tell(None, None, make_capability())
-    assert story.answer == "Not yet: the tests “Blind test” and “Our editors’ taste” are not finished."
+    assert story.because == "The tests “Blind test” and “Our editors’ taste” are not finished."
 
 
 def test_only_pass_and_confirmed_say_yes():
-    assert {state for state, story in STORIES.items() if story.answer.startswith("Yes")} == {
-        "pass",
-        "confirmed",
-    }
-    assert {state for state, story in STORIES.items() if story.next_step[0].startswith("Release")} == {
-        "pass",
-        "confirmed",
-    }
+    yes = {"pass", "confirmed"}
+    assert {state for state, story in STORIES.items() if story.answer.startswith("Yes")} == yes
+    assert {state for state, story in STORIES.items() if story.next_step[0].startswith("Release")} == yes
 
 
-def test_made_up_data_and_small_runs_are_said_first():
-    assert STORIES["pass"].banner == []
+def test_made_up_data_and_small_runs_are_said_once_with_their_level():
+    assert STORIES["pass"].notices == []
     story = whole_story(
         accuracy=make_accuracy(45, 60),
         coverage=COVERAGE._replace(is_synthetic=True, n_trained=48, n_holdout_scored=60),
         facts=make_facts(is_synthetic=True),
     )
-    assert story.banner == [
-        "REHEARSAL on made-up data. Decide nothing from this page.",
-        "Small run: the model learned from 48 of 2,000 pairs and was tested on 60 of 300 set-aside pairs.",
+    assert story.notices == [
+        Notice("stop", "Rehearsal on made-up data. Decide nothing from this page."),
+        Notice("caution", "Small run: the model learned from 48 of 2,000 pairs."),
     ]
-    assert story.answer == "Not yet: this is a rehearsal on made-up data, so it can release nothing."
+    assert story.because == "This is a rehearsal on made-up data, so it can release nothing."
+    assert [card.why for card in story.cards] == ["", "Only 60 of the 300 held-out pairs were scored.", ""]
 
 
 def test_an_invalid_gate_outranks_the_rehearsal_in_the_answer():
@@ -155,43 +162,73 @@ def test_the_grade_knows_hard_from_easy():
     assert reading_grade(hard) > 15
 
 
-def test_numbers_are_told_in_a_hundred_with_their_range():
-    # 222 / 300 = 74 %, Wilson 95 %: 0.6877 to 0.7863; 66 % of 150 judgements: 0.5810 to 0.7310
-    rows = {row.name: row for row in STORIES["pass"].rows}
-    assert rows["accuracy"].result == "222 of 300 pairs (74\u202f%)"
-    assert rows["accuracy"].between == "68.8 to 78.6 of 100"
-    assert rows["winrate"].result == "66 of 100 (better 96 times, equal 6, worse 48)"
-    assert rows["winrate"].between == "58.1 to 73.1 of 100"
-    assert rows["capability"].result == "0.5 points lower (8,425 of 14,042 right before, 8,355 now)"
-    assert rows["capability"].between == "From 0.5 points higher to 1.5 points lower"
-    winrate, accuracy, capability = STORIES["pass"].meaning
-    assert "about 66 of them, a tie being half. The true number likely lies between 58 and 73." in winrate
-    assert "about 74, likely between 69 and 79." in accuracy
-    assert "We can rule out a drop larger than 1.5 points." in capability
+def test_a_card_has_a_large_number_and_counts_of_the_same_whole():
+    # 222 / 300 = 74 in 100; (96 + 6 / 2) / 150 = 66 in 100
+    numbers = {card.name: card.number for card in STORIES["pass"].cards}
+    assert numbers["accuracy"] == ("74", "of 100 pairs", "222 of 300")
+    assert numbers["winrate"].figure == "66"
+    assert numbers["winrate"].counts == "96 better, 6 equal, 48 worse, of 150"
+    assert numbers["capability"] == ("0.5", "points lower", "8,355 of 14,042 right, was 8,425")
 
 
 def test_a_gain_is_not_told_as_a_loss():
     gain = make_capability(0, 300, low=-0.03, high=-0.01, high_two_sided=-0.005)
-    story = whole_story(capability=gain)
-    assert "2.1 points higher" in story.meaning[2]
-    assert "We can rule out that it knows less." in story.meaning[2]
-    assert story.rows[2].between == "From 3 points higher to 1 point higher"
+    card = whole_story(capability=gain).cards[2]
+    assert card.number[:2] == ("2.1", "points higher")
+    assert [mark.label for mark in card.bar.ends] == ["+1", "+3"]
+    assert "from 3 points higher to 1 point higher" in card.bar.alt
 
 
-def test_what_is_not_measured_is_said_to_be_so():
+def test_what_is_not_measured_has_neither_number_nor_bar():
     story = tell()
-    assert [row.result for row in story.rows] == ["Not measured yet"] * 3
-    assert [row.between for row in story.rows] == [""] * 3
-    assert [row.plot for row in story.rows] == [None] * 3
-    assert all("cannot say yet" in line for line in story.meaning)
+    assert [(card.number, card.bar) for card in story.cards] == [(None, None)] * 3
+    assert all(card.why for card in story.cards)
+    assert story.bars_mean == ""
 
 
-def test_numbers_that_cannot_be_used_are_not_explained():
-    lines = STORIES["invalid"].meaning
-    assert (
-        lines[1] == "The numbers of the test “Our editors’ taste” cannot be used, so they mean nothing yet."
-    )
-    assert "66 of them" in lines[0]
+def test_a_number_that_cannot_be_used_is_not_shown():
+    winrate, accuracy, _ = STORIES["invalid"].cards
+    assert (accuracy.number, accuracy.bar, list(accuracy.notes)) == (None, None, [])
+    assert "means nothing until the check holds" in accuracy.why
+    assert winrate.number.figure == "66"
+
+
+@pytest.mark.parametrize(
+    ("changed", "place", "why"),
+    [
+        ({}, 0, "Narrow: the result is above the target, but the bar reaches down to it or below."),
+        ({}, 1, "Clear: even the low end of the bar is above the target."),
+        ({}, 2, "Narrow: the bar stays within the limit, but a loss of 1 point cannot be ruled out."),
+        (CONFIRMED, 2, "Clear: a loss of 1 point or more can be ruled out."),
+        ({"accuracy": FAILED}, 1, "Even the high end of the bar is below the target."),
+        ({"accuracy": make_accuracy(204)}, 1, "The result is not above the target, but the bar still reaches it."),
+        (
+            {"accuracy": make_accuracy(222, longer_wins=0.7)}, 1,
+            "The result is above the target, but the bar does not rule out that a rule that only looks at length does as well.",
+        ),
+        ({"capability": make_capability(1200, 500, high_two_sided=0.07)}, 2, "Even the better end of the bar is beyond the limit."),
+        (
+            {"capability": make_capability(500, 430, high=0.021, high_two_sided=0.03)}, 2,
+            "The result is within the limit, but the bar reaches to both sides of it.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_card_says_why_a_pass_is_clear_or_narrow_without_a_number_twice(changed, place, why):
+    assert whole_story(**changed).cards[place].why == why
+
+
+def test_the_first_line_says_who_judged_only_where_somebody_has():
+    def told(**changed):
+        known = {"product": "Writer", "owner": "", "base": "base-1", "study_id": "0" * 12, "commit": None}
+        judged = {"judging": Judging(["ann", "ben"], date(2026, 11, 28)), "is_judged": True}
+        parts = identify(**{**known, **judged, **changed}).parts
+        return " · ".join(f"{part.words} {part.quoted}".strip() for part in parts)
+
+    assert "judged by ann and ben, the last ballot of 28 November 2026 · study 000000000000" in told()
+    assert "not judged yet" in told(judging=Judging([], None), is_judged=False)
+    assert "the judging cannot be used" in told(is_judged=False)
+    assert told(commit=Commit("abcdef0123", is_changed=True)).endswith("commit abcdef0 and changes since")
+    assert told(product="", owner="Quill").startswith("The new model of Quill")
 
 
 def test_judging_is_priced_in_pairs_of_texts():
@@ -202,48 +239,59 @@ def test_judging_is_priced_in_pairs_of_texts():
     )
 
 
-def test_the_studys_own_words_stand_apart():
-    reason = "No page was sent."
+def test_the_studys_own_words_are_for_those_who_run_it():
+    reason = "No page was sent; run `bluepencil study open`."
     verdict = unmeasured("pending", "0 of the 150 ballots are in.", reason)
     gates = summarize_gates(accuracy=verdict, winrate=verdict, capability=verdict)
     story = tell_story(
-        parse_gates({"gate": gates}), Measures(None, None, None), LIMITS, COVERAGE, study_reason=reason
+        parse_gates({"gate": gates}),
+        Measures(None, None, None),
+        LIMITS,
+        COVERAGE,
+        identity=NOBODY,
+        study_reason=reason,
     )
-    assert [row.quoted for row in story.rows] == [reason, "", ""]
-    assert story.rows[0].said == "0 of the 150 ballots are in."
+    assert {card.why for card in story.cards} == {"0 of the 150 ballots are in."}
 
 
 def test_no_claim_beyond_our_own_editors():
     for story in STORIES.values():
         text = " ".join(sentences(story))
         assert "three of our own editors" in text
-        assert "Liking is not funding." in text
+        assert "Liking is not success." in text
         assert "No one checked the facts." in text
 
 
-def test_every_percent_sign_stands_with_its_count():
-    for story in STORIES.values():
-        for line in sentences(story):
-            assert line.count("%") == len(re.findall(r"[\d,]+ of [\d,]+ pairs \([\d.]+\u202f%\)", line))
+def test_a_bar_puts_the_range_against_the_line_and_better_to_the_right():
+    bars = {card.name: card.bar for card in STORIES["pass"].cards}
+    taste, knowledge = bars["accuracy"], bars["capability"]
+    # from 50 to 80 by tens: 68 stands at 60 %, 74 at 80 %
+    assert [mark.label for mark in taste.ticks] == ["50", "60", "70", "80"]
+    assert (taste.line.at, taste.value) == (60, 80)
+    assert taste.line.at < taste.low < taste.value < taste.high < 100  # 68 < 68.8
+    assert knowledge.line.at < knowledge.low < knowledge.value < knowledge.high
+    assert [mark.label for mark in knowledge.ends] == ["−1.5", "+0.5"]
+    assert knowledge.line.label == "limit −2"
+    assert "likely between 68.8 and 78.6" in taste.alt
+    assert "The limit is 2 points lower." in knowledge.alt
 
 
-def test_the_plot_puts_the_interval_against_the_target():
-    plots = {row.name: row.plot for row in STORIES["pass"].rows}
-    accuracy, drop = plots["accuracy"], plots["capability"]
-    assert 12 < accuracy.target.x < accuracy.low < accuracy.value < accuracy.high < 228  # 68 < 68.8
-    assert accuracy.value == pytest.approx(12 + 0.74 * 216, abs=0.01)
-    assert accuracy.good_to == 228
-    assert 12 < drop.low < 120 < drop.value < drop.high < drop.target.x < 228
-    assert (drop.good_from, drop.good_to) == (12, drop.target.x)
-    assert "likely 68.8 to 78.6 of 100" in accuracy.alt
-    assert "The limit is 2 points lower." in drop.alt
-
-
-def test_a_large_drop_widens_its_scale():
-    capability = make_capability(2000, 0, low=0.12, high=0.153, high_two_sided=0.16)
-    plot = whole_story(capability=capability).rows[2].plot
-    assert plot.ticks[-1].label == "16 lower"
-    assert plot.high < 228
+@given(st.tuples(*[st.integers(0, 1000)] * 3), st.integers(500, 990))
+def test_labels_of_a_bar_never_touch_and_never_leave_a_small_phone(parts, target):
+    low, value, high = sorted(part / 1000 for part in parts)
+    share = draw_share(value, low, high, target=Fraction(target, 1000), chance=Fraction(1, 2), alt="")
+    drop = draw_change(value - 0.5, low - 0.5, high - 0.5, limit=Fraction(target, 10_000), alt="")
+    for bar in (share, drop):
+        assert len(bar.ticks) <= MOST_GAPS + 1
+        assert all(float(mark.label.replace("−", "-")).is_integer() for mark in bar.ticks)  # round
+        for marks in (bar.ticks, bar.ends, [bar.line]):
+            edge = 0.0
+            for mark in marks:
+                width = A_LETTER * len(mark.label)
+                start = mark.at / 100 * (NARROWEST - width)
+                assert start >= edge - 1e-6
+                edge = start + width
+            assert edge <= NARROWEST + 1e-6
 
 
 def items(n: int, **changed) -> list[BlindItem]:

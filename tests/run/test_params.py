@@ -58,6 +58,22 @@ def test_every_key_is_commented() -> None:
         (lambda raw: raw["train"].update(bta=0.1), ["train.bta", "no known key"]),
         (lambda raw: raw["train"].pop("beta"), ["train.beta", "is missing"]),
         (lambda raw: raw.pop("limits"), ["limits", "is missing"]),
+        (
+            lambda raw: raw["project"].update(product="<b>Writer</b>"),
+            ["project.product", "holds markup", "plain name"],
+        ),
+        (lambda raw: raw["project"].update(product="x" * 200), ["project.product", "60"]),
+        (lambda raw: raw["project"].update(owner="Quill\u202e"), ["project.owner", "control signs"]),
+        (lambda raw: raw["project"].update(texts=""), ["project.texts"]),
+        (
+            lambda raw: raw["project"].update(language="qx"),
+            ["project.language", "no language that is spoken", "'qx'"],
+        ),
+        (
+            lambda raw: raw["project"].update(language="zxx"),
+            ["project.language", "no language that is spoken"],
+        ),
+        (lambda raw: raw["project"].update(language="English"), ["project.language", "ISO 639"]),
         (lambda raw: raw.update(extra={}), ["extra", "no known key"]),
         (lambda raw: raw["train"].update(beta=0), ["train.beta", "greater than 0", "came 0"]),
         (lambda raw: raw["train"].update(learning_rate=float("nan")), ["train.learning_rate", "finite"]),

@@ -133,6 +133,7 @@ def make_variant(
 def make_params() -> dict[str, Any]:
     """The repository's params.yaml, with the values that the page shows fixed for these tests."""
     params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["project"] = {"product": "Grant writer", "owner": "", "texts": "paragraphs", "language": "en"}
     params["data"]["pairs"] = "data/raw/pairs.jsonl"
     params["split"]["n_holdout"] = 300
     params["size"]["n_train"] = "all"

@@ -3,9 +3,25 @@
 import re
 from html.parser import HTMLParser
 
-BLOCKS = {"p", "li", "h1", "h2", "h3", "h4", "td", "th", "div", "caption", "small", "blockquote", "title"}
-SILENT = {"style", "script", "svg"}
-VOID = {"meta", "rect", "line", "circle", "br", "hr", "link", "img"}
+BLOCKS = {
+    "p",
+    "li",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "td",
+    "th",
+    "div",
+    "caption",
+    "small",
+    "blockquote",
+    "title",
+    "summary",
+    "span",
+}
+SILENT = {"style", "script", "figure", "nav"}
+VOID = {"meta", "br", "hr", "link", "img"}
 
 
 def reading_grade(text: str) -> float:

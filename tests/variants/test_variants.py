@@ -122,7 +122,7 @@ def test_the_frontier_is_what_nothing_beats_in_both():
     [plot] = plot_pareto(variants)  # no lengths, so no second panel
     dots = {dot.name: dot for dot in plot.dots}
     assert "unmeasured" not in dots
-    assert dots["accurate"].y < dots["careful"].y  # higher up
+    assert dots["accurate"].y > dots["careful"].y  # higher up
     assert dots["careful"].x < dots["accurate"].x
     assert plot_pareto([make_variant("x")]) == []
 
@@ -130,9 +130,10 @@ def test_the_frontier_is_what_nothing_beats_in_both():
 def test_a_single_variant_can_be_drawn():
     drop, length = plot_pareto([make_variant("only", 0.7, 0.01, length_ratio=1.2)])
     for plot in (drop, length):
-        assert [(dot.x, dot.y, dot.on_frontier, dot.is_named) for dot in plot.dots] == [
-            (320, 180, True, True)
-        ]
+        [dot] = plot.dots
+        assert 0 < dot.x < 100
+        assert 0 < dot.y < 100
+        assert (dot.on_frontier, dot.is_named) == (True, True)
 
 
 def test_longer_texts_stand_further_right():
@@ -144,7 +145,7 @@ def test_longer_texts_stand_further_right():
     dots = {dot.name: dot for dot in plot_pareto(variants)[1].dots}
     assert set(dots) == {"short", "long"}
     assert dots["short"].x < dots["long"].x
-    assert dots["short"].y > dots["long"].y
+    assert dots["short"].y < dots["long"].y
 
 
 def test_of_many_variants_only_the_unbeaten_are_named():
