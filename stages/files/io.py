@@ -4,6 +4,7 @@ Equal content gives equal bytes: sorted keys, UTF-8, no NaN, a newline at the en
 Every file is written beside its place and renamed, so nobody ever reads half of one.
 """
 
+import fcntl
 import glob
 import hashlib
 import os
@@ -92,6 +93,20 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+@contextmanager
+def locked_folder(path: Path) -> Iterator[None]:
+    """Hold a folder against whoever else does; no file is made. Without the folder nothing is held."""
+    if not path.is_dir():
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -51,7 +51,7 @@ def advise(states: dict[GateName, State], overall: State, coverage: Coverage, ou
     """What to do next, and what it costs in hours of editors; the first matching case."""
     if overall == "invalid":
         return [
-            "Mend the check that went wrong, then run the tests again.",
+            "Put right the check that went wrong, then run the tests again.",
             "It costs computer time only.",
         ]
     if overall == "fail":

@@ -4,12 +4,19 @@
   const screens = ballot.screens;
   const STORE = `bluepencil:${ballot.study_id}:${ballot.page_id}`;
   const SCREENS_BETWEEN_BREAKS = 20;
-  const CHOICES = { left: "Left is better", tie: "About equal", right: "Right is better" };
+  const WIDE = { left: "Left is better", tie: "About equal", right: "Right is better" };
+  const NARROW = { left: "A is better", tie: "About equal", right: "B is better" };
   const STRENGTHS = ["", "slight", "clear"];
   const REASONS = ["clearer", "more convincing", "better tone", "closer to the task", "fewer errors"];
+  const MINUTES_A_SCREEN = 2;
+  const RECEIPT_DIGITS = 20; // of the file's SHA-256: 80 bits
+  const narrow = matchMedia("(max-width: 44rem)"); // there the texts are A and B
   const $ = (id) => document.getElementById(id);
 
-  let state = { revision: 0, position: 0, sealed: false, shortcuts: true, answers: {} };
+  const choices = () => (narrow.matches ? NARROW : WIDE);
+
+  let state = { revision: 0, position: 0, sealed: false, shortcuts: true, swift: false, answers: {} };
+  let byPointer = false; // was the last thing that the editor used a mouse, pen or finger?
   let stored = true; // does this browser keep answers?
   let unsaved = false; // changed since the last backup, while the browser keeps nothing
   const undoStack = [];
@@ -19,7 +26,7 @@
   const known = new Set(screens.map((screen) => screen.slot_id));
 
   function soundAnswer(answer) {
-    if (!answer || !(answer.choice in CHOICES)) return null;
+    if (!answer || !Object.hasOwn(WIDE, answer.choice)) return null;
     return {
       choice: answer.choice,
       strength: STRENGTHS.includes(answer.strength) ? answer.strength : "",
@@ -54,6 +61,7 @@
         position: Math.min(Math.max(Number(found.position) || 0, 0), screens.length - 1),
         sealed: found.sealed === true,
         shortcuts: found.shortcuts !== false,
+        swift: found.swift === true,
         answers: soundAnswers(found.answers),
       };
     } catch {
@@ -73,8 +81,9 @@
   function push() {
     state.revision += 1;
     try {
-      localStorage.setItem(STORE, JSON.stringify(state));
-      stored = localStorage.getItem(STORE) !== null;
+      const text = JSON.stringify(state);
+      localStorage.setItem(STORE, text);
+      stored = localStorage.getItem(STORE) === text;
     } catch {
       stored = false;
     }
@@ -84,6 +93,11 @@
     warning.textContent = stored
       ? ""
       : "This browser does not keep your answers. Use “Save a backup” before you close this page.";
+    for (const place of document.querySelectorAll(".kept")) {
+      place.textContent = stored
+        ? "This browser keeps your answers. You can close this page and come back, but not in a private window: there, save a backup."
+        : "This browser keeps nothing. Save a backup before you close this page; it goes on from there.";
+    }
   }
 
   function change(slot, answer) {
@@ -114,7 +128,9 @@
   }
 
   function only(id) {
-    for (const section of ["judge", "review", "done"]) $(section).hidden = section !== id;
+    for (const section of ["start", "judge", "review", "done"]) $(section).hidden = section !== id;
+    $("answer").hidden = id !== "judge";
+    closeMenu();
   }
 
   function show() {
@@ -125,6 +141,19 @@
     if (!$("review").hidden) return showReview();
     only("judge");
     showScreen();
+  }
+
+  function showStart() {
+    only("start");
+    const hours = (screens.length * MINUTES_A_SCREEN) / 60;
+    const about = hours < 1 ? `${screens.length * MINUTES_A_SCREEN} minutes` : `${Math.round(hours * 2) / 2} hours`;
+    $("length").textContent = `${screens.length} screens. At ${MINUTES_A_SCREEN} minutes each that is about ${about}.`;
+    $("begin").focus({ preventScroll: true });
+  }
+
+  function closeMenu() {
+    document.querySelector("header").classList.remove("open");
+    $("menu").setAttribute("aria-expanded", "false");
   }
 
   function showScreen() {
@@ -142,7 +171,7 @@
       input.checked = answer ? answer.reasons.includes(input.value) : false;
     }
     $("note").value = answer?.note ?? "";
-    for (const input of document.querySelectorAll("#form input, #form textarea")) input.disabled = state.sealed;
+    for (const input of document.querySelectorAll("#more input, #more textarea, #dock input")) input.disabled = state.sealed;
     for (const side of ["left", "right"]) $(`side-${side}`).classList.toggle("chosen", answer?.choice === side);
     $("back").disabled = state.position === 0;
     $("undo").disabled = undoStack.length === 0 || state.sealed;
@@ -183,7 +212,7 @@
       button.type = "button";
       const label = document.createElement("span");
       label.className = answer ? "answered" : "open";
-      label.textContent = `${position + 1}. ${answer ? CHOICES[answer.choice] : "open"}`;
+      label.textContent = `${position + 1}. ${answer ? choices()[answer.choice] : "open"}`;
       const excerpt = document.createElement("span");
       excerpt.className = "excerpt";
       excerpt.dir = "auto";
@@ -210,7 +239,7 @@
     only("done");
     const bytes = exportBytes();
     $("file-name").textContent = fileName();
-    $("receipt").textContent = sha256(bytes).replace(/(.{8})(?=.)/g, "$1 ");
+    $("receipt").textContent = sha256(bytes).slice(0, RECEIPT_DIGITS).replace(/(.{5})(?=.)/g, "$1 ");
   }
 
   // ---------------------------------------------------------------- judging
@@ -246,10 +275,17 @@
   function choose(value) {
     if (state.sealed) return;
     const input = document.querySelector(`[name=choice][value=${value}]`);
+    if (input.checked) return confirmAndGoOn(); // the same again
     input.checked = true;
     input.focus({ preventScroll: true }); // so that Enter confirms, whatever had the focus before
     keepForm();
-    say(`${CHOICES[value]}. Enter confirms and goes on.`);
+    if (state.swift) return confirmAndGoOn();
+    return say(`${choices()[value]}. ${narrow.matches ? "Confirm to go on." : "The same key again, or Enter, goes on."}`);
+  }
+
+  function tap(side) {
+    if (state.sealed || !getSelection().isCollapsed) return; // words are being marked
+    if (!document.querySelector(`[name=choice][value=${side}]`).checked) choose(side);
   }
 
   function confirmAndGoOn() {
@@ -260,14 +296,16 @@
       return undefined;
     }
     keepForm();
-    const next = state.position + 1 < screens.length ? state.position + 1 : firstOpen(0);
+    const position = state.position;
+    const next = position + 1 < screens.length ? position + 1 : firstOpen(0);
     if (next === -1 || firstOpen(0) === -1) {
       openReview();
       say("Every screen is answered. Look again at any of them, or seal the ballot.");
       return undefined;
     }
-    say("");
-    return go(next);
+    const kept = choices()[answerFromForm().choice];
+    go(next);
+    return say(state.swift ? `${kept}, on screen ${position + 1}. “Undo” takes it back.` : "");
   }
 
   function undo() {
@@ -330,14 +368,14 @@
     showDone();
     saveFile(fileName(), exportBytes());
     $("done-title").focus();
-    return say("Sealed. The ballot file was saved by the browser.");
+    return say("Sealed. The browser was asked to save the ballot file. If you do not find it, save it again.");
   }
 
   function saveBackup() {
     const body = { format: "blue-pencil-backup-1", page_id: ballot.page_id, sealed: state.sealed, answers: state.answers };
     saveFile(`backup-${ballot.study_id}-${ballot.editor}.json`, new TextEncoder().encode(`${canonical(body)}\n`));
     unsaved = false;
-    say("The browser saved a backup file.");
+    say("The browser was asked to save a backup file. Look for it among your downloads.");
   }
 
   async function loadBackup(file) {
@@ -359,6 +397,16 @@
     show();
     if (!state.sealed) go(Math.max(firstOpen(0), 0));
     return say(`Loaded ${Object.keys(answers).length} answers from the backup.`);
+  }
+
+  async function copyReceipt() {
+    try {
+      await navigator.clipboard.writeText($("receipt").textContent);
+      return say("The receipt is copied.");
+    } catch {
+      getSelection().selectAllChildren($("receipt"));
+      return say(document.execCommand("copy") ? "The receipt is copied." : "The receipt is marked: copy it with Ctrl+C or a long press.");
+    }
   }
 
   // SHA-256 (FIPS 180-4). Browsers offer their own only to pages that came over a secure connection.
@@ -428,7 +476,7 @@
         sides.append(article);
       }
       const chosen = state.answers[screen.slot_id]?.choice;
-      const boxes = Object.entries(CHOICES).map(([choice, label]) => `${choice === chosen ? "☒" : "☐"} ${label}`);
+      const boxes = Object.entries(WIDE).map(([choice, label]) => `${choice === chosen ? "☒" : "☐"} ${label}`);
       section.append(element("h2", `Screen ${position + 1} of ${screens.length}`), paragraph(screen.prompt));
       section.append(sides, element("p", boxes.join("     "), "boxes text"));
       sheet.append(section);
@@ -446,12 +494,37 @@
   window.addEventListener("beforeprint", fillSheet);
   window.addEventListener("afterprint", clearSheet);
 
-  $("form").addEventListener("change", keepForm);
+  $("form").addEventListener("change", (event) => {
+    if ($("judge").hidden) return;
+    keepForm();
+    if (event.target.name === "choice" && byPointer && state.swift) confirmAndGoOn();
+  });
+  document.addEventListener("pointerdown", () => {
+    byPointer = true;
+  });
   $("note").addEventListener("blur", keepForm);
   $("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    confirmAndGoOn();
+    if (!$("judge").hidden) confirmAndGoOn();
   });
+  for (const side of ["left", "right"]) $(`side-${side}`).addEventListener("click", () => tap(side));
+  $("begin").addEventListener("click", () => {
+    go(Math.max(firstOpen(state.position), 0));
+    say("");
+  });
+  $("menu").addEventListener("click", () => {
+    const open = document.querySelector("header").classList.toggle("open");
+    $("menu").setAttribute("aria-expanded", String(open));
+  });
+  for (const box of document.querySelectorAll(".swift")) {
+    box.addEventListener("change", () => {
+      state.swift = box.checked;
+      push();
+      for (const other of document.querySelectorAll(".swift")) other.checked = state.swift;
+    });
+  }
+  $("break-backup").addEventListener("click", saveBackup);
+  $("copy").addEventListener("click", copyReceipt);
   $("back").addEventListener("click", () => go(state.position - 1));
   $("undo").addEventListener("click", undo);
   $("open-review").addEventListener("click", openReview);
@@ -482,6 +555,7 @@
   });
 
   document.addEventListener("keydown", (event) => {
+    byPointer = false;
     if (event.ctrlKey || event.altKey || event.metaKey || $("help").open || !state.shortcuts) return;
     if (event.target instanceof HTMLTextAreaElement) return;
     const isRadio = event.target instanceof HTMLInputElement && event.target.type === "radio";
@@ -510,13 +584,10 @@
   const found = readStore();
   if (found) state = found;
   $("shortcuts").checked = state.shortcuts;
+  for (const box of document.querySelectorAll(".swift")) box.checked = state.swift;
+  const isNew = !state.sealed && nAnswered() === 0;
   show();
   push();
-  say(
-    state.sealed
-      ? "This ballot is sealed."
-      : nAnswered()
-        ? `Welcome back. ${nAnswered()} of ${screens.length} are answered.`
-        : "Answers are kept in this browser as you go. Press ? for help.",
-  );
+  if (isNew) showStart();
+  else say(state.sealed ? "This ballot is sealed." : `Welcome back. ${nAnswered()} of ${screens.length} are answered.`);
 })();

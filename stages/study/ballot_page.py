@@ -13,7 +13,6 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from stages.pages.html import TEMPLATES, render_page
-from stages.study.anchors import ANCHORS
 from stages.study.design import Left, Slot, opaque_id
 from stages.study.seal import Opening, page_id
 
@@ -39,6 +38,8 @@ def render_editor_page(opening: Opening, editor: str, slots: Sequence[Slot], key
         editor=editor,
         key_sha256=key_sha256,
         synthetic=opening.synthetic,
+        texts=opening.texts,
+        language=opening.language,
     )
 
 
@@ -58,7 +59,7 @@ def texts_by_item(opening: Opening) -> dict[str, Mapping[str, str]]:
             "better": anchor.better,
             "worse": anchor.worse,
         }
-        for anchor in ANCHORS
+        for anchor in opening.anchors
     }
     return items | anchors
 
@@ -68,9 +69,17 @@ def _sides(texts: Mapping[str, str], left: Left) -> tuple[str, str, str]:
 
 
 def render_ballot_page(
-    screens: Sequence[Screen], *, study_id: str, page_id: str, editor: str, key_sha256: str, synthetic: bool
+    screens: Sequence[Screen],
+    *,
+    study_id: str,
+    page_id: str,
+    editor: str,
+    key_sha256: str,
+    synthetic: bool,
+    texts: str = "texts",
+    language: str = "",
 ) -> str:
-    """The page of one editor; equal values give equal bytes."""
+    """The page of one editor; equal values give equal bytes. `texts` and `language` say what is judged."""
     style = (TEMPLATES / "study/ballot.css").read_text(encoding="utf-8")
     script = (TEMPLATES / "study/ballot.js").read_text(encoding="utf-8")
     data = {
@@ -85,6 +94,8 @@ def render_ballot_page(
         "study/ballot.html.j2",
         editor=editor,
         synthetic=synthetic,
+        texts=texts,
+        language=language,
         style=Markup(style),  # noqa: S704  our own file, not data
         script=Markup(script),  # noqa: S704
         style_hash=csp_hash(style),

@@ -4,11 +4,11 @@ import io
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.errors import StudyError
 from stages.files.hashing import sha256_hex
-from stages.files.io import replacing, write_json
+from stages.files.io import locked_folder, replacing, write_json
 from stages.files.json_text import parse_json
 from stages.run.progress import say
 from stages.study.ballots import Ballot, BrokenBallotError, read_ballot
@@ -39,24 +39,63 @@ SHORT_RECEIPT = 20  # hex digits, 80 bits
 N_MEMBERS_NAMED = 5
 
 
+class Taken(NamedTuple):
+    """Where a ballot lies, its hash, whose it is, and if line ends or a mark of encoding were put back."""
+
+    target: Path
+    sha256: str
+    editor: str
+    was_restored: bool
+
+
 def collect_ballot(path: Path, *, receipt: str) -> None:
     """Put a ballot, in the bytes of its export, into its study; StudyError where it does not fit."""
     sent = read_bytes(path)
     if sent is None:
         raise StudyError(f"{path}: no such file; name the one that the editor sent")
+    taken = take_ballot(sent, place=str(path), receipt=receipt)
+    changed = (
+        " (its mark of encoding or line ends put back as they were exported)" if taken.was_restored else ""
+    )
+    said = (
+        "receipt checked"
+        if receipt
+        else f"ask {taken.editor} for the receipt; it must be {taken.sha256[:SHORT_RECEIPT]}"
+    )
+    say(f"collected {taken.target}{changed}; {said}; next: git add {taken.target.parent} && git commit")
+
+
+def take_ballot(sent: bytes, *, place: str, receipt: str, study_id: str = "", editor: str = "") -> Taken:
+    """Check what was sent and store it with its receipt, if one is given; StudyError opened by `place`.
+
+    `study_id` and `editor` are those that the sender was let in for; "" takes what the ballot says.
+    """
     data = restore_export(sent)
     try:
         ballot = read_ballot(data)
     except BrokenBallotError as error:
-        raise StudyError(f"{path}: {recognise(data) or f'{error}; {EXPORT} again'}") from error
-    files = read_study(study_of(ballot))
+        raise StudyError(f"{place}: {recognise(data) or f'{error}; {EXPORT} again'}") from error
+    if editor and ballot.editor != editor:
+        raise StudyError(f"{place}: is a ballot of {ballot.editor}, and this is the link of {editor}")
+    if study_id and ballot.study_id != study_id:
+        raise StudyError(f"{place}: belongs to study {ballot.study_id}, and this is the link of {study_id}")
+    study_id = study_of(ballot)
+    with locked_folder(study_folder(study_id)):  # a reveal waits for it, and it for a reveal
+        return _store(
+            data, ballot, read_study(study_id), place=place, receipt=receipt, was_restored=data != sent
+        )
+
+
+def _store(
+    data: bytes, ballot: Ballot, files: StudyFiles, *, place: str, receipt: str, was_restored: bool
+) -> Taken:
     if files.key is not None:
         raise StudyError(
             f"{study_folder(files.study_id) / KEY}: the key is revealed, so no further ballot "
             "counts; keep it elsewhere"
         )
     name = f"{ballot.editor}.json"
-    refuse_misfit(path, files, name, data)
+    refuse_misfit(place, files, name, data)
     if files.ballots.get(name, data) != data:
         raise StudyError(
             f"{ballots_folder(files.study_id) / name}: {ballot.editor} has sent another ballot of this "
@@ -65,21 +104,14 @@ def collect_ballot(path: Path, *, receipt: str) -> None:
         )
     problem = receipt_problem(receipt, sha256_hex(data)) if receipt else ""
     if problem:
-        raise StudyError(f"{path}: {problem}")
-
+        raise StudyError(f"{place}: {problem}")
     target = ballots_folder(files.study_id) / name
     if files.ballots.get(name) != data:
         with replacing(target) as temporary:
             temporary.write_bytes(data)
     if receipt:
         write_json(target.parent / RECEIPTS, {**read_receipts(files.study_id), name: sha256_hex(data)})
-    changed = "" if data == sent else " (its mark of encoding or line ends put back as they were exported)"
-    said = (
-        "receipt checked"
-        if receipt
-        else f"ask {ballot.editor} for the receipt; it must be {sha256_hex(data)}"
-    )
-    say(f"collected {target}{changed}; {said}; next: git add {target.parent} && git commit")
+    return Taken(target, sha256_hex(data), ballot.editor, was_restored)
 
 
 def study_of(ballot: Ballot) -> str:
@@ -155,17 +187,17 @@ def receipt_problem(said: str, sha256: str) -> str:
     longest = max(runs, key=len, default="")
     if len(longest) < SHORT_RECEIPT:
         return (
-            f"the receipt {said!r:.80} is none: 64 hex digits, or the first {SHORT_RECEIPT} or more of them, "
+            f"the receipt {said!r:.80} is none: {SHORT_RECEIPT} hex digits, or the 64 of an older page, "
             "were expected; ask the editor for the number on the page's last screen"
         )
     return f"its SHA-256 is {sha256}, and the editor's receipt says {longest}; ask for both again"
 
 
-def refuse_misfit(path: Path, files: StudyFiles, name: str, data: bytes) -> None:
+def refuse_misfit(place: str, files: StudyFiles, name: str, data: bytes) -> None:
     """StudyError where the study would have a problem that it had not before."""
     alone = files._replace(ballots={}, receipts={})
     before = set(check_study(alone).problems)
     study = check_study(alone._replace(ballots={name: data}))
     new = [problem for problem in study.problems if problem not in before]
     if new:
-        raise StudyError(f"{path}: does not fit\n  " + "\n  ".join(new))
+        raise StudyError(f"{place}: does not fit\n  " + "\n  ".join(new))

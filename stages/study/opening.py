@@ -10,6 +10,7 @@ from stages.files.io import read_jsonl, replacing_folder, sha256_file, write_jso
 from stages.run import paths
 from stages.run.params import Params, load_params
 from stages.run.progress import say
+from stages.study.anchors import Anchor, anchor_problems
 from stages.study.ballot_page import render_editor_page
 from stages.study.check import check_study, continuation_problems
 from stages.study.design import SECRET_BYTES
@@ -55,13 +56,33 @@ def open_study(*, continues: str) -> None:
     refuse_opened(study_id)
     refuse_void(items, max_void_prompts=params.study.max_void_prompts)
     refuse_secret_in_git(Path(params.study.secret_path))
-    prereg = settle_prereg(params)
+    anchors = read_anchors(params)
+    prereg = settle_prereg(params, anchors)
 
     if continues:
         refuse_continuing(continues, items, prereg)
     secret = secrets.token_bytes(SECRET_BYTES)
-    opening = Opening(study_id, items, prereg, secret, synthetic=False, continues=continues)
+    project = params.project
+    opening = Opening(
+        study_id, items, prereg, secret, synthetic=False, continues=continues,
+        anchors=anchors, texts=project.texts, language=project.language,
+    )  # fmt: skip
     _say_next(opening, establish(params, opening))
+
+
+def read_anchors(params: Params) -> list[Anchor]:
+    """The anchors of `study.anchors`; StudyError where they cannot show that an editor is awake."""
+    path = Path(params.study.anchors)
+    anchors = read_jsonl(path, Anchor)
+    problems = list(anchor_problems(anchors, n_wanted=params.study.n_anchors))
+    if problems:
+        raise StudyError(f"{path}: cannot serve as anchors\n  " + "\n  ".join(problems))
+    return anchors
+
+
+def name_anchors(prereg: Prereg, anchors: Sequence[Anchor]) -> Prereg:
+    """The pre-registration with the names that lots are drawn from."""
+    return prereg.model_copy(update={"anchors": [anchor.name for anchor in anchors]})
 
 
 def refuse_continuing(first_id: str, items: Sequence[BlindItem], prereg: Prereg) -> None:
@@ -197,9 +218,9 @@ def continued_sha256(study_id: str) -> str:
     return sha256_file(study_folder(study_id) / COMMITMENT) if study_id else ""
 
 
-def settle_prereg(params: Params) -> Prereg:
+def settle_prereg(params: Params, anchors: Sequence[Anchor]) -> Prereg:
     """What `study plan` wrote, if it did; StudyError where the parameters have moved since."""
-    path, wanted = paths.STUDY / PREREG, prereg_from(params)
+    path, wanted = paths.STUDY / PREREG, name_anchors(prereg_from(params), anchors)
     written = read_bytes(path)
     if written is not None and parse_prereg(written) != wanted:
         raise StudyError(

@@ -24,6 +24,10 @@ class Soundness(Record):
     min_alpha: float = 0.1  # Krippendorff's, ordinal; a sound study of taste shows 0.3 to 0.4
 
 
+# The names of the anchors that every study had before they came from a file.
+OLD_ANCHORS = ["garden", "archive", "clinic", "choir", "river", "reading"]
+
+
 class Prereg(Record):
     """The pre-registration of a study.
 
@@ -46,6 +50,7 @@ class Prereg(Record):
     n_repeats: int
     min_repeat_distance: int
     n_anchors: int
+    anchors: list[ShortName] = OLD_ANCHORS  # of those that lots are drawn from; written when a study opens
     looks: Literal[1, 2]
     max_void_prompts: int
     min_share: float

@@ -13,7 +13,7 @@ from pydantic import Field
 from stages.files.hashing import sha256_hex
 from stages.files.json_text import canonical_json
 from stages.files.record import Record, ShortName
-from stages.study.anchors import ANCHORS
+from stages.study.anchors import Anchor
 from stages.study.design import Slot, draw_pages, opaque_id
 from stages.study.items import BlindItem
 from stages.study.prereg import Prereg
@@ -37,6 +37,9 @@ class Opening(NamedTuple):
     synthetic: bool
     continues: str = ""  # the study of the first look
     items_sha256: str = ""  # of the items' file; "" for data/blind/items.jsonl and two models' texts
+    anchors: Sequence[Anchor] = ()
+    texts: str = "texts"  # what the pages call what is judged, and its language
+    language: str = ""
 
 
 class TableRow(Record):
@@ -136,8 +139,8 @@ def make_key(secret: bytes, items: Sequence[BlindItem], design: Prereg, *, study
 
 
 def draw_key_pages(secret: bytes, shown_prompt_ids: Sequence[str], design: Prereg) -> dict[str, list[Slot]]:
-    """Every editor's screens, with the built-in anchors."""
-    return draw_pages(secret, shown_prompt_ids, [anchor.name for anchor in ANCHORS], design)
+    """Every editor's screens, with the anchors that the design names."""
+    return draw_pages(secret, shown_prompt_ids, design.anchors, design)
 
 
 def page_id(secret: bytes, editor: str) -> str:

@@ -45,7 +45,7 @@ def write_page(folder: Path, screens: list[Screen] | None = None) -> Path:
     return path
 
 
-def open_page(context: BrowserContext, path: Path) -> Page:
+def open_page(context: BrowserContext, path: Path, *, begun: bool = True) -> Page:
     """Open the file; any request elsewhere, script error or console error fails the test at close."""
     page = context.new_page()
     page.set_default_timeout(5000)
@@ -53,6 +53,8 @@ def open_page(context: BrowserContext, path: Path) -> Page:
     page.on("console", lambda message: message.type == "error" and pytest.fail(f"console: {message.text}"))
     page.on("request", lambda request: request.url.startswith(("file:", "blob:")) or pytest.fail(request.url))
     page.goto(path.as_uri())
+    if page.is_visible("#begin") and begun:
+        page.click("#begin")
     return page
 
 
@@ -103,7 +105,7 @@ def test_a_whole_ballot_by_keyboard_alone_and_the_pipeline_reads_it(
     answer_all(page, list(choices[10:]))
     assert page.is_visible("#review")
     data, receipt = seal(page)
-    assert receipt == hashlib.sha256(data).hexdigest()
+    assert receipt == hashlib.sha256(data).hexdigest()[:20]
 
     Path("sent.json").write_bytes(data)
     result = CliRunner().invoke(app, ["collect", "sent.json", "--receipt", receipt], catch_exceptions=False)
@@ -154,7 +156,7 @@ def test_a_sealed_ballot_cannot_be_changed_and_exports_the_same_bytes(
     answer_all(page, ["left"] * 4)
     data, receipt = seal(page)
     page.reload()
-    assert page.is_visible("#done")
+    expect(page.locator("#done")).to_be_visible()
     page.click("#look-again")
     page.click("#review-list button >> nth=0")
     page.keyboard.press("3")
@@ -266,7 +268,7 @@ def test_a_browser_that_keeps_nothing_warns_and_still_exports(
     assert "does not keep your answers" in page.inner_text("#warning")
     answer_all(page, ["left"] * 4)
     data, receipt = seal(page)
-    assert receipt == hashlib.sha256(data).hexdigest()
+    assert receipt == hashlib.sha256(data).hexdigest()[:20]
     context.close()
 
 
@@ -390,7 +392,7 @@ def test_what_the_browser_keeps_tells_no_side(browser: Browser, tmp_path: Path) 
     answer_all(page, ["left"] * 2)
     kept = json.loads(page.evaluate("JSON.stringify(localStorage)"))
     (state,) = (json.loads(value) for value in kept.values())
-    assert set(state) == {"revision", "position", "sealed", "shortcuts", "answers"}
+    assert set(state) == {"revision", "position", "sealed", "shortcuts", "swift", "answers"}
     assert page.context.cookies() == []
     context.close()
 
@@ -424,4 +426,135 @@ def test_a_printed_ballot_has_all_its_pages(browser: Browser, tmp_path: Path) ->
     page = open_page(context, write_page(tmp_path, make_screens(30)))
     pdf = page.pdf(format="A4")
     assert 5 <= pdf.count(b"/Type /Page\n") <= 30  # the screen that was shown alone would be one
+    context.close()
+
+
+def test_the_first_screen_says_what_how_long_and_that_nothing_leaves(
+    browser: Browser, tmp_path: Path
+) -> None:
+    context = browser.new_context()
+    page = open_page(context, write_page(tmp_path, make_screens(62)), begun=False)
+    text = page.inner_text("#start")
+    for said in (
+        "62 screens",
+        "about 2 hours",
+        "break",
+        "uses no network",
+        "the same key again",
+        "keeps your answers",
+    ):
+        assert said in text
+    assert not page.is_visible("#answer")
+    assert violations(page) == []
+    page.keyboard.press("Enter")  # the button has the focus
+    assert page.inner_text("#judge-title") == "Screen 1 of 62"
+    page.keyboard.press("1")
+    page.reload()
+    assert not page.is_visible("#start")  # who has begun goes on
+    context.close()
+
+
+def test_the_same_key_again_goes_on_and_undo_takes_it_back(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context()
+    page = open_page(context, write_page(tmp_path))
+    page.keyboard.press("3")
+    assert page.inner_text("#judge-title") == "Screen 1 of 4"
+    page.keyboard.press("3")
+    assert page.inner_text("#judge-title") == "Screen 2 of 4"
+    page.keyboard.press("u")
+    assert page.inner_text("#place") == "0 of 4 answered"
+    context.close()
+
+
+LONG = " ".join(["word"] * 599) + "."
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_sixty_two_screens_of_long_texts_take_one_key_or_tap_each_and_no_scroll(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    screens = [Screen(f"{n:012x}", f"Task {n}.", f"A{n}. {LONG}", f"B{n}. {LONG}") for n in range(62)]
+    touch = width == 390
+    context = browser.new_context(viewport={"width": width, "height": 844}, has_touch=touch, is_mobile=touch)
+    page = open_page(context, write_page(tmp_path, screens), begun=False)
+    page.check("#start .swift")
+    page.click("#begin")
+    for number in range(62):
+        seen = page.evaluate(
+            "['confirm', 'undo', 'back', 'place', 'progress', 'status'].map((id) => document.getElementById(id)"
+            ".getBoundingClientRect()).every((box) => box.top >= 0 && box.bottom <= innerHeight)"
+        )
+        assert seen, number
+        if not touch:
+            page.keyboard.press("123"[number % 3])
+        elif number % 2:
+            page.touchscreen.tap(195, 400)  # a text, wherever it is
+        else:
+            page.locator(".choices label").nth(number % 3).tap()
+    assert page.is_visible("#review")
+    assert page.inner_text("#place") == "62 of 62 answered"
+    context.close()
+
+
+def test_on_a_phone_the_texts_are_a_and_b_and_confirm_comes_first(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = open_page(context, write_page(tmp_path))
+    assert page.inner_text("#left-title") == "A"
+    assert [box.strip() for box in page.locator(".choices label").all_inner_texts()] == [
+        "A is better",
+        "About equal",
+        "B is better",
+    ]
+    assert not page.locator("kbd").first.is_visible()
+    places = [page.locator(f"#{name}").bounding_box() for name in ("confirm", "undo", "back")]
+    assert [box["x"] for box in places] == sorted(box["x"] for box in places)
+    page.locator("#side-right").tap()
+    assert page.inner_text("#status").startswith("B is better.")
+    page.click("#menu")
+    page.click("#open-review")
+    assert "1. B is better" in page.inner_text("#review-list")
+    context.close()
+
+
+def test_nothing_is_said_to_be_kept_where_it_is_not(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context()
+    context.add_init_script("Storage.prototype.setItem = () => {}")
+    page = open_page(context, write_page(tmp_path, make_screens(22)), begun=False)
+    assert "keeps nothing" in page.inner_text("#start")
+    assert "keeps your answers" not in page.inner_text("body")
+    page.click("#begin")
+    answer_all(page, ["left"] * 20)
+    assert "keeps nothing" in page.inner_text("#break")
+    with page.expect_download():
+        page.click("#break-backup")
+    context.close()
+
+
+def test_the_receipt_is_short_and_can_be_copied(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context()
+    page = open_page(context, write_page(tmp_path))
+    answer_all(page, ["left"] * 4)
+    _, receipt = seal(page)
+    assert len(receipt) == 20
+    page.click("#copy")
+    expect(page.locator("#status")).to_contain_text("receipt is")
+    context.close()
+
+
+def test_without_script_the_page_says_how_to_open_it(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(write_page(tmp_path).as_uri())
+    assert "open it from there with a browser" in page.locator("noscript").inner_text()
+    context.close()
+
+
+def test_in_forced_colours_the_choice_is_a_border(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(forced_colors="active")
+    page = open_page(context, write_page(tmp_path))
+    page.keyboard.press("1")
+    widths = page.evaluate(
+        "['left', 'right'].map((s) => getComputedStyle(document.getElementById(`side-${s}`)).borderTopWidth)"
+    )
+    assert widths == ["4px", "2px"]
     context.close()

@@ -12,15 +12,18 @@ import pytest
 import yaml
 
 from stages import blind
-from stages.files.io import write_jsonl
+from stages.files.io import read_jsonl, write_jsonl
 from stages.inference.generation.completions import Generation
 from stages.run import paths
+from stages.study.anchors import Anchor
 from stages.study.ballots import Answer, Choice, write_ballot
 from stages.study.folder import ballots_folder, current_study_id, page_file, study_folder
 from stages.study.items import BlindItem
 from stages.study.prereg import Prereg
 
 REPO = Path(__file__).parent.parent.parent
+ANCHORS_FILE = REPO / "data/sample/anchors.jsonl"
+ANCHORS = read_jsonl(ANCHORS_FILE, Anchor)
 WORDS = [
     "the",
     "fund",
@@ -115,9 +118,12 @@ def make_world(
     monkeypatch.chdir(folder)
     params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))
     params["generate"]["n_prompts"] = n_prompts
-    params["study"] |= {"n_repeats": 4, "min_repeat_distance": 6, "secret_path": str(folder / "secrets")} | (
-        study or {}
-    )
+    params["study"] |= {
+        "n_repeats": 4,
+        "min_repeat_distance": 6,
+        "secret_path": str(folder / "secrets"),
+        "anchors": str(ANCHORS_FILE),
+    } | (study or {})
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     for kept in (paths.STUDY, paths.BALLOTS):
         kept.mkdir(parents=True)

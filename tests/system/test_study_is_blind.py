@@ -23,7 +23,7 @@ from stages.study.design import Slot
 from stages.study.items import BlindItem
 from stages.study.opening import draw_key
 from stages.study.seal import Opening, key_bytes
-from tests.support.study_factory import make_item, make_prereg, paragraph
+from tests.support.study_factory import ANCHORS, make_item, make_prereg, paragraph
 
 N_STUDIES = 200
 N_PROMPTS = 24
@@ -75,7 +75,7 @@ def pages() -> list[tuple[list[Slot], str]]:
     found = []
     for study in range(N_STUDIES):
         secret = hashlib.sha256(str(study).encode()).digest()
-        opening = Opening("0" * 12, make_items(study), PREREG, secret, synthetic=False)
+        opening = Opening("0" * 12, make_items(study), PREREG, secret, synthetic=False, anchors=ANCHORS)
         key = draw_key(opening)
         slots = key.pages["ann"]
         found.append((slots, render_editor_page(opening, "ann", slots, sha256_hex(key_bytes(key)))))

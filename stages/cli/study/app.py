@@ -53,6 +53,21 @@ def collect(
     collect_ballot(ballot, receipt=receipt)
 
 
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8734,
+    beyond_this_machine: Annotated[
+        bool, typer.Option("--beyond-this-machine", help="Listen where other machines can reach it.")
+    ] = False,
+) -> None:
+    """Serve each editor's sealed page at a link of its own and take the ballots in, until Ctrl+C."""
+    from stages.run.params import load_params
+    from stages.serving.server import serve_study
+
+    serve_study(load_params(), host, port, beyond_this_machine=beyond_this_machine)
+
+
 @app.command("reveal")
 def reveal_key(
     study_id: StudyId = "",

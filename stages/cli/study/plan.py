@@ -7,6 +7,7 @@ from stages.run import paths
 from stages.run.params import load_params
 from stages.run.progress import say
 from stages.study.folder import PREREG
+from stages.study.opening import name_anchors, read_anchors
 from stages.study.plan import Assumptions, Plan, format_plan, make_plan
 from stages.study.prereg import Prereg, prereg_from, render_prereg
 
@@ -32,7 +33,7 @@ class PlanFile(Record):
 def plan_study() -> None:
     """Print the table; write pre-registration, numbers and plot. Unchanged inputs are not simulated again."""
     params = load_params()
-    prereg = prereg_from(params)
+    prereg = name_anchors(prereg_from(params), read_anchors(params))
     assumptions = Assumptions(**params.study.plan.model_dump())
     made = cached_plan(prereg, assumptions) or make_plan(prereg, assumptions)
     write_json(PLAN, PlanFile(prereg=prereg, plan=made))

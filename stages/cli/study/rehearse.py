@@ -18,7 +18,7 @@ from stages.run.progress import say
 from stages.study.ballots import write_ballot
 from stages.study.folder import ballots_folder, current_study_id, read_bytes, study_folder
 from stages.study.items import BlindItem
-from stages.study.opening import draw_key, establish, refuse_void
+from stages.study.opening import draw_key, establish, name_anchors, read_anchors, refuse_void
 from stages.study.prereg import prereg_from
 from stages.study.seal import REHEARSAL, Opening, key_bytes, page_id
 from stages.study.secret import refuse_secret_in_git, secret_file
@@ -46,9 +46,14 @@ def rehearse_study(habits: Habits, *, seed: int) -> None:
     refuse_void(items, max_void_prompts=params.study.max_void_prompts)
     if study_folder(study_id).exists():
         undo(params, study_id)
+    anchors = read_anchors(params)
+    prereg = name_anchors(prereg_from(params), anchors)
+    drawn = digest("rehearsal", study_id, str(seed))
+    project = params.project
     opening = Opening(
-        study_id, items, prereg_from(params), digest("rehearsal", study_id, str(seed)), synthetic=True
-    )
+        study_id, items, prereg, drawn, synthetic=True, anchors=anchors,
+        texts=project.texts, language=project.language,
+    )  # fmt: skip
     establish(params, opening)
     hand_in(opening, habits, seed=seed)
     reveal(despite_missing="", study_id=study_id)

@@ -1,7 +1,8 @@
 """`bluepencil study reveal`: check the seal, then write the key beside it."""
 
 from stages.errors import StudyError
-from stages.run.params import load_params
+from stages.files.io import locked_folder
+from stages.run.params import Params, load_params
 from stages.run.progress import say
 from stages.study.folder import KEY, current_study_id, study_folder
 from stages.study.secret import derive_key, record_reveal, refuse_missing, secret_file
@@ -13,8 +14,18 @@ def reveal(*, despite_missing: str, study_id: str = "") -> None:
 
     `study_id` is that of the current items unless it is given.
     """
-    params = load_params()
     study_id = study_id or current_study_id()
+    with locked_folder(study_folder(study_id)):  # no ballot comes in between the check and the key
+        is_synthetic = _reveal(load_params(), study_id, despite_missing)
+    if not is_synthetic:
+        say(
+            f"next: git add study && git commit, then `bluepencil repro winrate`; check it any time with "
+            f"`bluepencil study verify {study_id}`"
+        )
+
+
+def _reveal(params: Params, study_id: str, despite_missing: str) -> bool:
+    """Write the key; returns if the study is a rehearsal."""
     state = read_state(params, study_id)
     commitment = state.study.commitment
     if state.problems or commitment is None:
@@ -26,8 +37,4 @@ def reveal(*, despite_missing: str, study_id: str = "") -> None:
 
     key = derive_key(secret_file(params, study_id), state.files, commitment, state.study.table)
     say(f"revealed {record_reveal(state.files, key, state.missing, despite_missing)}")
-    if not commitment.synthetic:
-        say(
-            f"next: git add study && git commit, then `bluepencil repro winrate`; check it any time with "
-            f"`bluepencil study verify {study_id}`"
-        )
+    return commitment.synthetic
