@@ -15,6 +15,7 @@ from stages.files.io import write_json
 ROOT = Path(__file__).parent.parent.parent
 ORDER = [
     "data",
+    "labels",
     "size",
     "doctor",
     "repro",
