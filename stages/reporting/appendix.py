@@ -81,7 +81,7 @@ class Appendix(NamedTuple):
     calibration: CalibrationPlot | None
     margins: MarginsPlot | None
     editors: SharesPlot | None
-    tables: Sequence[AppendixTable] = ()
+    tables: tuple[AppendixTable, ...] = ()
 
 
 def draw_appendix(tables: PlotTables, gates: StoredGates, limits: Limits) -> Appendix:

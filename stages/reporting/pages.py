@@ -9,6 +9,7 @@ from stages.decision.findings import exact_limits
 from stages.decision.verdicts import StoredGates, is_usable, parse_gates
 from stages.errors import InputError
 from stages.files.io import read_json, read_json_if_there, read_jsonl, read_record, read_text, sha256_file
+from stages.files.json_text import as_written
 from stages.model.manifest import MANIFEST, BaseManifest
 from stages.pages.html import Link, render_page
 from stages.reporting.appendix import Appendix, EditorRow, PlotTables, draw_appendix, parse_table
@@ -22,8 +23,9 @@ from stages.reporting.coverage import (
 )
 from stages.reporting.excerpts import Excerpts, choose_excerpts, parse_scores
 from stages.reporting.identity import Commit, Judging, identify
+from stages.reporting.made_up import MadeUp, tell_made_up
 from stages.reporting.model_card import card_metadata, format_setting, front_matter
-from stages.reporting.story import Story, tell_story
+from stages.reporting.story import Notice, Story, tell_story
 from stages.repository.git import day_of_last_commit, differs_from_head, head_revision
 from stages.run import paths
 from stages.run.params import Params, load_params
@@ -35,6 +37,7 @@ CARD_DECIMALS = 4
 SLICES, CALIBRATION, MARGINS = (
     paths.ACCURACY_PLOTS / name for name in ("slices.csv", "calibration.csv", "margins.csv")
 )
+MENTIONS = paths.WRITING_TABLES / "mentions.csv"
 PROMPT_SCORES, EDITORS = (  # only their headers until the study is complete
     paths.WINRATE_PLOTS / name for name in ("prompts.csv", "editors.csv")
 )
@@ -50,6 +53,7 @@ class Findings(NamedTuple):
     coverage: Coverage
     excerpts: Excerpts
     appendix: Appendix
+    made_up: MadeUp
     judging: Judging
     commit: Commit | None
     base: BaseManifest
@@ -68,6 +72,7 @@ def founder_page(
         story=_story(findings, n_looks, override),
         excerpts=findings.excerpts,
         appendix=findings.appendix,
+        made_up=findings.made_up,
         language=findings.params.project.language,
         links=links,
     )
@@ -122,6 +127,7 @@ def read_findings() -> Findings:
             items, read_scores() if is_usable(gates.winrate) else {}, is_judged=measures.winrate is not None
         ),
         appendix=read_appendix(params, gates),
+        made_up=read_made_up(params, items, is_judged=is_usable(gates.winrate)),
         judging=read_judging(documents, measures),
         commit=read_commit(),
         base=read_record(paths.BASE_MODEL / MANIFEST, BaseManifest),
@@ -152,6 +158,17 @@ def read_appendix(params: Params, gates: StoredGates) -> Appendix:
     except ValueError as error:
         folders = f"{paths.ACCURACY_PLOTS}, {paths.WINRATE_PLOTS}"
         raise InputError(f"{folders}: a table cannot be read ({error}); run `dvc repro report`") from error
+
+
+def read_made_up(params: Params, items: Sequence[BlindItem], *, is_judged: bool) -> MadeUp:
+    """What `writing` found; InputError where its table does not fit the texts."""
+    document = read_json_if_there(paths.WRITING_METRICS)
+    mentions = "" if document is None else read_text(MENTIONS)
+    max_rise = as_written(params.limits.writing.max_unsupported_rise)
+    try:
+        return tell_made_up(document, mentions, items, max_rise=max_rise, is_judged=is_judged)
+    except ValueError as error:
+        raise InputError(f"{MENTIONS}: cannot be read ({error}); run `dvc repro writing`") from error
 
 
 def read_settings(params: Params) -> dict[str, str]:
@@ -196,4 +213,5 @@ def _story(findings: Findings, n_looks: int | None, override: str | None) -> Sto
         study_reason=study_words(findings.documents),
         n_looks=n_looks,
         override=override,
+        more=[Notice("note", findings.made_up.note)] if findings.made_up.note else [],
     )

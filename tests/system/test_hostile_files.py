@@ -98,6 +98,7 @@ REFUSING = [
     Reader("models/base/manifest.json", report.main),
     *(Reader(f"data/accuracy/{name}.csv", report.main, ("data/accuracy",)) for name in ("slices", "calibration", "margins")),
     Reader("data/winrate/prompts.csv", report.main),
+    Reader("data/writing/mentions.csv", report.main),
     Reader("data/winrate/editors.csv", report.main, ("data/winrate",)),
     Reader("data/raw/mmlu/test/anatomy_test.csv", mmlu, ("data/raw/mmlu",)),
     Reader("data/raw/mmlu/dev/anatomy_dev.csv", mmlu, ("data/raw/mmlu",)),
