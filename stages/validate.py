@@ -38,7 +38,7 @@ def main() -> None:
         params.data.columns,
         settings,
         params.data.sheet,
-        params.data.votes and Path(params.data.votes),
+        Path(params.data.votes) if params.data.votes else None,
     )
     prompts_table = open_prompts(prompts_path)
     prompts = check_prompts(prompts_table.rows, pairs.checked.entries, settings)

@@ -83,7 +83,8 @@ def count_votes(everything: JudgedRows, may_vote: Flags) -> Counted:
     places = np.flatnonzero(may_vote)
     place_of = np.cumsum(may_vote) - 1
     order = everything.order[may_vote[everything.order]]
-    rows = JudgedRows(*(column[places] for column in everything[:4]), place_of[order])
+    item, editor, side, source, _ = everything
+    rows = JudgedRows(item[places], editor[places], side[places], source[places], place_of[order])
     n, n_items = len(places), int(everything.item.max(initial=-1)) + 1
     voter = rows.item * (int(rows.editor.max(initial=-1)) + 2) + rows.editor + 1
     first = first_alike(voter, rows.order) if n else np.empty(0, dtype=np.int64)

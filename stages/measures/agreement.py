@@ -35,7 +35,13 @@ class Comparisons(NamedTuple):
 
     def of(self, flags: NDArray[np.bool_]) -> "Comparisons":
         """Those that are flagged."""
-        return Comparisons(*(column[flags] for column in self))
+        return Comparisons(
+            self.item[flags],
+            self.first[flags],
+            self.second[flags],
+            self.is_same[flags],
+            self.is_decided[flags],
+        )
 
 
 def compare_votes(votes: Votes) -> Comparisons:
