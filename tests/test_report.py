@@ -161,6 +161,15 @@ def test_each_number_stands_once_above_the_appendix(world):
         assert len(re.findall(rf"(?<![\d.,]){re.escape(number)}(?![\d.,]\d)(?!\d)", text)) == 1, number
 
 
+def test_the_ceiling_of_the_labels_stands_once_under_the_taste_of_the_editors(world):
+    documents = metrics_documents()
+    documents["split"]["split"]["holdout_ceiling"] = {"lowest": 0.73, "highest": 0.84}
+    said = "Even a perfect reader of our editors could agree with them on 73 to 84 of 100 such pairs."
+    page = render(world, documents)
+    assert page.count(said) == page.split('<article class="test')[2].count(said) == 1
+    assert said in card(world)
+
+
 def test_a_page_links_to_the_others_and_a_released_one_to_none(world):
     page = render(world)
     links = re.findall(r'<a href="([^"]+)"', page)

@@ -90,19 +90,26 @@ def write_cards(
             badge=BADGES[verdicts[name].state],
             number=_number(name, measures) if verdicts[name].state != "invalid" else None,
             bar=_bar(name, verdicts[name], limits) if verdicts[name].state != "invalid" else None,
-            why=explain(name, verdicts[name], measures, limits, said_elsewhere=study_reason),
-            notes=[*_own_notes(name, verdicts[name], measures), *notes.get(name, ())],
+            why=explain(
+                name, verdicts[name], measures, limits, said_elsewhere=[study_reason, *notes.get(name, ())]
+            ),
+            notes=[*_own_notes(name, verdicts[name], measures), *_usable_notes(name, verdicts[name], notes)],
         )
         for name, test in TESTS.items()
     ]
 
 
 def explain(
-    name: GateName, verdict: StoredVerdict, measures: Measures, limits: Limits, *, said_elsewhere: str
+    name: GateName,
+    verdict: StoredVerdict,
+    measures: Measures,
+    limits: Limits,
+    *,
+    said_elsewhere: Sequence[str],
 ) -> str:
     """Why the verdict is what it is, without a number that the card already shows."""
     reasons = verdict.reasons
-    for part in (said_elsewhere, measures.winrate.remarks if measures.winrate else None, SYNTHETIC):
+    for part in (*said_elsewhere, measures.winrate.remarks if measures.winrate else None, SYNTHETIC):
         reasons = reasons.replace(part or "", "") if part else reasons
     reasons = " ".join(reasons.split())
     if verdict.state in ("invalid", "pending"):
@@ -121,6 +128,12 @@ def explain(
     if verdict.state == "fail":
         return "Even the high end of the bar is below the target."
     return _explain_open_share(name, verdict, measures, limits)
+
+
+def _usable_notes(
+    name: GateName, verdict: StoredVerdict, notes: Mapping[GateName, Sequence[str]]
+) -> Sequence[str]:
+    return notes.get(name, ()) if verdict.state != "invalid" else ()
 
 
 def _explain_open_share(name: GateName, verdict: StoredVerdict, measures: Measures, limits: Limits) -> str:

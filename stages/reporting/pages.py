@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from stages.decision.evidence import Document
+from stages.decision.data_facts import say_ceiling
+from stages.decision.evidence import Document, SplitEvidence, parse_evidence
 from stages.decision.findings import exact_limits
 from stages.decision.verdicts import StoredGates, is_usable, parse_gates
 from stages.errors import InputError
@@ -196,6 +197,8 @@ def read_commit() -> Commit | None:
 
 def _story(findings: Findings, n_looks: int | None, override: str | None) -> Story:
     project, gates = findings.params.project, findings.gates
+    split = parse_evidence(findings.documents["split"], "split", SplitEvidence)
+    ceiling = say_ceiling(split.holdout_ceiling) if isinstance(split, SplitEvidence) else ""
     return tell_story(
         gates,
         findings.measures,
@@ -214,4 +217,5 @@ def _story(findings: Findings, n_looks: int | None, override: str | None) -> Sto
         n_looks=n_looks,
         override=override,
         more=[Notice("note", findings.made_up.note)] if findings.made_up.note else [],
+        notes={"accuracy": [ceiling]} if ceiling else {},
     )
