@@ -87,6 +87,7 @@ def run_steps(place: Path, folder: Path, n_questions: int | None, limits: DropLi
     params["size"]["n_questions"] = n_questions or "all"
     write_text(place / PARAMS_FILE, yaml.safe_dump(params))
     say("noise_steps: the base answers")
+    run_stage_in(place, "questions")
     run_stage_in(place, "mmlu", "base")
     steps = []
     for number, noise in enumerate(STEPS, start=1):

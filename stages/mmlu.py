@@ -8,7 +8,7 @@ import sys
 
 from stages.files.hashing import hash_settings
 from stages.files.io import write_jsonl
-from stages.inference.mmlu.asking import choose_questions, describe_config, load_questions, make_answers
+from stages.inference.mmlu.asking import choose_questions, describe_config, make_answers, read_questions
 from stages.run import paths, processes
 from stages.run.params import load_params
 from stages.run.shell import model_argument, run_stage
@@ -18,7 +18,7 @@ def main() -> None:
     """Ask one model the questions that `params.yaml` chooses."""
     model_name = model_argument(sys.argv)
     params = load_params()
-    questions = choose_questions(load_questions(params.mmlu), params)
+    questions = choose_questions(read_questions(paths.QUESTIONS, paths.EXAMPLES), params)
     processes.start_scoring(params, module="stages.mmlu")
 
     from stages.inference.mmlu.lm_eval import score_questions, wrap_model

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from peft import LoraConfig, get_peft_model
 
-from stages import mmlu
+from stages import mmlu, questions
 from stages.errors import InputError, RuntimeCheckError
 from stages.files.io import read_jsonl, write_json
 from stages.inference.mmlu.questions import MmluAnswer
@@ -23,6 +23,7 @@ Run = Callable[..., list[MmluAnswer]]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the stage on one model in a folder with a tiny base, an untouched adapter and CSV questions."""
     monkeypatch.chdir(tmp_path)
+    Path("sizes").symlink_to(REPOSITORY / "sizes")
     write_tiny_base(paths.BASE_MODEL)
     get_peft_model(tiny_model(), LoraConfig(r=2, target_modules="all-linear")).save_pretrained(
         paths.POLICY_MODEL
@@ -44,6 +45,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         params["mmlu"] |= {"source": "csv", "csv_dir": "questions"} | changes
         params["size"]["n_questions"] = n_questions
         Path("params.yaml").write_text(json.dumps(params), encoding="utf-8")
+        questions.main()
         monkeypatch.setattr("sys.argv", ["mmlu", model])
         mmlu.main()
         return read_jsonl(paths.mmlu_answers(model), MmluAnswer)

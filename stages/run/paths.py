@@ -25,6 +25,8 @@ DOUBT = DATA / "labels/doubt.jsonl"
 LABELS_REPORT = DATA / "labels/report.html"
 LABELS_METRICS = METRICS / "labels.json"
 
+QUESTIONS = DATA / "questions/items.jsonl"
+EXAMPLES = DATA / "questions/examples.jsonl"
 REFERENCE_LOGPS = DATA / "reference/logps.parquet"
 TRAIN_LOG = DATA / "train/log.csv"
 MARGINS = DATA / "holdout/margins.jsonl"

@@ -16,7 +16,8 @@ BOX_WIDTH, BOX_HEIGHT = 136, 34
 COLUMN, ROW, MARGIN = 152, 78, 20
 # Column and row of each stage: by hand, so that no arrow runs behind a box.
 PLACES: dict[str, tuple[float, float]] = {
-    "base_model": (2, 0), "validate": (4.8, 0), "split": (6, 1), "labels": (6.6, 2), "reference": (5.5, 2), "train": (5.5, 3),
+    "base_model": (2, 0), "questions": (0, 2), "validate": (4.8, 0), "split": (6, 1), "labels": (6.6, 2),
+    "reference": (5.5, 2), "train": (5.5, 3),
     "mmlu@base": (0, 4), "mmlu@policy": (1, 4), "probe@base": (2, 4), "probe@policy": (3, 4),
     "generate@base": (4, 4), "generate@policy": (5, 4), "holdout": (6, 4),
     "capability": (0.5, 5), "probe_summary": (2.5, 5), "blind": (4.5, 5), "accuracy": (6, 5),

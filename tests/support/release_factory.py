@@ -198,7 +198,13 @@ def write_data() -> None:
         "split/report.html",
         "reference/logps.parquet",
     ]
-    stand_ins += ["train/log.csv", "holdout/margins.jsonl", "mmlu/base.jsonl", "mmlu/policy.jsonl"]
+    stand_ins += [
+        "questions/items.jsonl",
+        "train/log.csv",
+        "holdout/margins.jsonl",
+        "mmlu/base.jsonl",
+        "mmlu/policy.jsonl",
+    ]
     write(Path("data/kept/.gitkeep"), "")
     for name in [*stand_ins, "capability/by_category.csv"]:
         write(Path("data") / name, f"stands in for {name}\n")

@@ -16,7 +16,7 @@ from tests.support.tiny_repository import CommandLine
 from tests.support.whole_repository import copy_whole_repository
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-BASE_SIDE = ["base_model", "validate", "split", "reference"]
+BASE_SIDE = ["base_model", "questions", "validate", "split", "reference"]
 
 
 def names(entries: list[Any]) -> list[str]:

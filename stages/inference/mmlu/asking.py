@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stages.errors import InputError, RuntimeCheckError
+from stages.files.io import read_jsonl
 from stages.inference.mmlu.questions import (
     CATEGORY_OF,
     MmluAnswer,
@@ -14,21 +15,31 @@ from stages.inference.mmlu.questions import (
     QuestionSet,
     sample_questions,
 )
-from stages.run.params import MmluParams, Params
+from stages.run.params import Params
 
 if TYPE_CHECKING:
     from stages.inference.mmlu.lm_eval import OptionScores
 
 
-def load_questions(params: MmluParams) -> QuestionSet:
-    """All questions of the source that `mmlu.source` names."""
+def load_questions(
+    source: Literal["bundled", "csv", "hub"], *, csv_dir: str, repo_id: str, revision: str, num_fewshot: int
+) -> QuestionSet:
+    """All questions of the source that `mmlu.source` names, as its parameters say."""
     from stages.inference.mmlu.sources import load_bundled, load_csv, load_hub
 
-    if params.source == "csv":
-        return load_csv(Path(params.csv_dir), num_fewshot=params.num_fewshot)
-    if params.source == "hub":
-        return load_hub(params.repo_id, params.revision, num_fewshot=params.num_fewshot)
+    if source == "csv":
+        return load_csv(Path(csv_dir), num_fewshot=num_fewshot)
+    if source == "hub":
+        return load_hub(repo_id, revision, num_fewshot=num_fewshot)
     return load_bundled()
+
+
+def read_questions(items: Path, examples: Path) -> QuestionSet:
+    """The questions and examples that stage `questions` wrote."""
+    shown: dict[str, list[MmluQuestion]] = {}
+    for one in read_jsonl(examples, MmluQuestion):
+        shown.setdefault(one.subject, []).append(one)
+    return QuestionSet(read_jsonl(items, MmluQuestion), shown)
 
 
 def choose_questions(questions: QuestionSet, params: Params) -> QuestionSet:
