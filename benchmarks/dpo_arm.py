@@ -131,7 +131,9 @@ def ours(spec: Spec, clock: Clock) -> tuple["DPOTrainer", list[float]]:
     )  # fmt: skip
     losses = record_losses(trainer)
     clock.wait()
-    dpo.check_step_zero(trainer, tolerance=params.watch.margin_tolerance)
+    dpo.check_step_zero(
+        trainer, batch_size=params.rows.score_batch_size, tolerance=params.watch.margin_tolerance
+    )
     clock.done("check", len(rows))
     return trainer, losses
 

@@ -167,7 +167,7 @@ def our_trainer(arm: Arm, task: Task) -> tuple["DPOTrainer", dict[str, float]]:
 
         _apply_liger_kernel_to_instance(model=model, fused_linear_cross_entropy=False)
     if arm == FIRST:
-        dpo.check_step_zero(trainer, tolerance=task.watch.margin_tolerance)
+        dpo.check_step_zero(trainer, batch_size=task.score_batch_size, tolerance=task.watch.margin_tolerance)
     return trainer, seconds
 
 

@@ -46,7 +46,9 @@ def main() -> None:
         trainer = dpo.build_trainer(
             model, tokenizer, rows, train=train, runtime=runtime, watch=params.watch, checkpoints=folder
         )
-        dpo.check_step_zero(trainer, tolerance=params.watch.margin_tolerance)
+        dpo.check_step_zero(
+            trainer, batch_size=params.rows.score_batch_size, tolerance=params.watch.margin_tolerance
+        )
         say(f"train: {len(rows)} pairs; before the first step the policy equals the base")
         resume_from = checkpoints.where_to_resume(folder)
         dpo.train_policy(trainer, resume_from=resume_from)

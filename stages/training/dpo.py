@@ -16,7 +16,7 @@ from stages.errors import ModelError, RuntimeCheckError
 from stages.logprobs.reference import ReferenceRow, reference_sums
 from stages.logprobs.scoring import score_batch
 from stages.model.adapters import lora_config, settings_of
-from stages.model.rendered import RenderedPair
+from stages.model.rendered import RenderedPair, similar_length_batches
 from stages.run.params import CudaOptimizer, RuntimeParams, TrainParams, WatchParams
 from stages.training import groups
 from stages.training.pair_trainer import PairCollator, PairTrainer, before_sharding
@@ -74,6 +74,9 @@ def build_trainer(
     )
     groups.shard_on_cpus()
     disable_dropout_in_model(model)
+    text = model.config.get_text_config()
+    if not hasattr(text, "num_experts") and hasattr(text, "num_local_experts"):
+        text.num_experts = text.num_local_experts  # Granite's; TRL balances the load of experts by this name
     try:
         trainer = PairTrainer(
             model=model,
@@ -100,15 +103,15 @@ def build_trainer(
     return trainer
 
 
-def check_step_zero(trainer: PairTrainer, *, tolerance: float) -> None:
+def check_step_zero(trainer: PairTrainer, *, batch_size: int, tolerance: float) -> None:
     """Before any step the policy is the base: its log-prob differences must agree with the reference.
 
-    Scores the longest pair and the shortest, together. Margins are in nats, without beta.
-    RuntimeCheckError names the pair that differs most.
+    Scores the last batch of `batch_size` (`rows.score_batch_size`) as `reference` composed it, the one of the
+    shortest rows. Margins are in nats, without beta. RuntimeCheckError names the pair that differs most.
     """
     pairs = [RenderedPair(*pair[:4]) for pair in trainer.pairs]
-    longest_first = sorted(pairs, key=lambda pair: (-pair.n_row_tokens, pair.pair_id))
-    margins = margins_now(trainer, [longest_first[0], *longest_first[1:][-1:]])
+    *_, batch = similar_length_batches(pairs, batch_size=batch_size)
+    margins = margins_now(trainer, batch)
     worst = max(margins, key=lambda pair_id: abs(margins[pair_id]))
     if abs(margins[worst]) > tolerance:
         raise RuntimeCheckError(
