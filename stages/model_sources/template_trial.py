@@ -15,7 +15,7 @@ from jinja2 import Environment, TemplateError, nodes
 
 from stages.errors import ModelError
 from stages.files.pairs import PreferencePair
-from stages.model.rendering import render_pair
+from stages.model.rendering import render_pair, render_prompt
 from stages.run.progress import say
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ SAMPLE = PreferencePair(
 def try_template(
     tokenizer: "PreTrainedTokenizerBase", place: str, kwargs: Mapping[str, object] | None = None
 ) -> None:
-    """Render a sample pair; ModelError where the template reaches out, fails, or takes for ever.
+    """Render a sample pair; ModelError where the template reaches out, fails, drops texts or takes for ever.
 
     A name of `kwargs` that the template never reads is said: a misspelt one changes nothing.
     """
@@ -54,7 +54,12 @@ def try_template(
             say(f"base_model.chat_template_kwargs: the chat template of {place} does not read {name!r}")
     try:
         with time_limit(SECONDS):
-            render_pair(tokenizer, SAMPLE)
+            first = render_pair(tokenizer, SAMPLE)
+            if render_prompt(tokenizer, SAMPLE.rejected) == first.prompt_ids:
+                raise ModelError(
+                    "the chat template renders two different prompts alike, so it drops their text; use the "
+                    "checkpoint's own template"
+                )
     except ModelError as error:
         raise ModelError(f"{place}: {error}") from error
 

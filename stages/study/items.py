@@ -17,8 +17,8 @@ TellRule = Literal["names_no_model", "has_no_role_tag", "has_no_template_leftove
 
 ROLE_TAG = re.compile(r"(?im)^[\s#*>\[(]*(user|assistant|system|human|ai|bot|model)[\s*\])]*:")
 TEMPLATE_LEFTOVER = re.compile(
-    r"<\|[^<>|\n]{1,40}\|>|</?s>|<(?:bos|eos|pad|unk)>|\[/?INST\]|<</?SYS>>|</?(?:start|end)_of_turn>"
-    r"|</?(?:think|thinking|thought|reasoning)>|\[/?THINK\]"
+    r"<[|｜][^<>|｜\n]{1,40}[|｜]?>|<[^<>|｜\n]{1,40}[|｜]>|</?s>|<(?:bos|eos|pad|unk)>|\[/?INST\]|<</?SYS>>|</?(?:start|end)_of_turn>"
+    r"|</?(?:seed:)?(?:think|thinking|thought|reasoning)>|\[/?THINK\]"
     r"|^#{2,} ?(?:Instruction|Response|Input)\b:?|\{\{[^{}\n]*\}\}|\{%[^{}\n]*%\}|\ufffd",
     re.IGNORECASE | re.MULTILINE,
 )

