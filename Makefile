@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo repro test browser bench bench-gpu calibrate torture check format venv qlora licences lock
+.PHONY: demo repro test browser bench bench-gpu models calibrate torture check format venv qlora licences lock
 
 demo: ## the whole pipeline on the built-in model and the sample data
 	@test -e .venv/installed || echo "First the installation, two to five minutes. Nothing is installed outside of .venv."
@@ -44,6 +44,9 @@ bench: venv ## speed, against the libraries' own ways; writes benchmarks/results
 
 bench-gpu: venv ## what only a GPU can show; adds to benchmarks/results/gpu.json
 	$(BIN)/python -m benchmarks.gpu rates training sizes long_rows mmlu
+
+models: venv ## tiny models of 34 families through every stage; writes the table of docs/models.md
+	$(BIN)/python -m benchmarks.models
 
 calibrate: venv ## coverage and false-pass rates on thousands of simulated models
 	$(BIN)/python -m benchmarks.calibrate_capability

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ Run = Callable[..., list[MmluAnswer]]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the stage on one model in a folder with a tiny base, an untouched adapter and CSV questions."""
     monkeypatch.chdir(tmp_path)
-    Path("sizes").symlink_to(REPOSITORY / "sizes")
+    shutil.copytree(REPOSITORY / "sizes", "sizes")
     write_tiny_base(paths.BASE_MODEL)
     get_peft_model(tiny_model(), LoraConfig(r=2, target_modules="all-linear")).save_pretrained(
         paths.POLICY_MODEL

@@ -1,6 +1,7 @@
 """Stages `probe` and `probe_summary` on a tiny model, and the warning that `gate` makes of them."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ Run = Callable[[str], list[ProbeRow]]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
-    Path("sizes").symlink_to(PARAMS.parent / "sizes")
+    shutil.copytree(PARAMS.parent / "sizes", "sizes")
     text = PARAMS.read_text(encoding="utf-8").replace("max_new_tokens: 40", "max_new_tokens: 6")
     Path("params.yaml").write_text(text, encoding="utf-8")
     write_tiny_base(paths.BASE_MODEL)

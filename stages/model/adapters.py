@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def lora_config(train: TrainParams, model: Any = None) -> "LoraConfig":
-    """LoRA as `train` asks for it; `model` keeps it off what is not text, such as a vision tower."""
+    """LoRA as `train` asks for it; `model` keeps it off what it does not go on, such as a vision tower."""
     from peft import LoraConfig
 
     return LoraConfig(
@@ -18,7 +18,7 @@ def lora_config(train: TrainParams, model: Any = None) -> "LoraConfig":
         r=train.lora_r,
         target_modules=train.lora_target_modules,
         target_parameters=train.lora_target_parameters or None,
-        exclude_modules=None if model is None else outside_of_text(model),
+        exclude_modules=None if model is None else never_adapted(model),
         task_type="CAUSAL_LM",
     )
 
@@ -26,6 +26,21 @@ def lora_config(train: TrainParams, model: Any = None) -> "LoraConfig":
 def settings_of(config: Any, train: TrainParams) -> dict[str, Any]:
     """The keys of `train` that a library's config has under the same name, but for those that are null."""
     return train.model_dump(include=set(config.__dataclass_fields__), exclude_none=True)
+
+
+def never_adapted(model: Any) -> str | None:
+    """A pattern of what LoRA stays off: all but the text, and routers that answer with more than numbers."""
+    import torch
+
+    routers = {
+        re.escape(name.rpartition(".")[2])
+        for name, one in model.named_modules()
+        if isinstance(one, torch.nn.Linear)
+        and type(one).__module__.startswith("transformers.models")
+        and type(one).forward is not torch.nn.Linear.forward
+    }
+    patterns = [outside_of_text(model), *(rf"(?:.*\.)?{name}" for name in sorted(routers))]
+    return "|".join(filter(None, patterns)) or None
 
 
 def outside_of_text(model: Any) -> str | None:

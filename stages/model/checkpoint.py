@@ -18,7 +18,7 @@ from stages.run.progress import say
 from stages.run.shell import in_words
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -97,7 +97,7 @@ def _render(apply_chat_template: Callable[..., Any], rendering: Rendering, *args
 def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreTrainedModel":
     """The base (`policy` None), or the policy (an adapter, or a full checkpoint), in eval mode."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig
 
     from stages.model.cpu import keep_freed_memory, use_onednn
 
@@ -110,7 +110,8 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
     with reading_checkpoint(f"{folder}: the weights cannot be counted"):
         refuse_full_card(folder, runtime)
     with reading_checkpoint(f"{folder}: the model cannot be loaded"):
-        model, info = AutoModelForCausalLM.from_pretrained(
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        model, info = auto_class(config).from_pretrained(
             str(folder),
             local_files_only=True,
             trust_remote_code=False,
@@ -122,6 +123,7 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
             **quantization,
         )
     _refuse_drawn_weights(folder, sorted(info["missing_keys"]))
+    _name_decoder(model)
     if policy is not None:
         _check_belongs(base, policy)
     if policy is not None and not full_policy:
@@ -138,6 +140,23 @@ def load_model(base: Path, policy: Path | None, runtime: RuntimeParams) -> "PreT
         use_onednn(model)
     model.eval()
     return model
+
+
+def auto_class(config: "PreTrainedConfig") -> Any:
+    """transformers' class for this type of model; not every multimodal wrapper is among its causal LMs."""
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers.models.auto import modeling_auto as known
+
+    if type(config) in known.MODEL_FOR_CAUSAL_LM_MAPPING:
+        return AutoModelForCausalLM
+    is_wrapper = type(config) in known.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+    return AutoModelForImageTextToText if is_wrapper else AutoModelForCausalLM
+
+
+def _name_decoder(model: Any) -> None:
+    """Llama 4's text model calls its decoder otherwise than its class says, and TRL would not find it."""
+    if model.base_model is model and hasattr(model, "model"):
+        model.base_model_prefix = "model"
 
 
 def for_short_texts(runtime: RuntimeParams, *, stage: str) -> RuntimeParams:

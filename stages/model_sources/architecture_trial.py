@@ -7,7 +7,7 @@ import torch
 
 from stages.errors import ModelError, first_line
 from stages.model.adapters import lora_config, outside_of_text
-from stages.model.checkpoint import reading_checkpoint
+from stages.model.checkpoint import auto_class, reading_checkpoint
 from stages.run.params import RuntimeParams, TrainParams
 from stages.run.progress import say
 
@@ -48,12 +48,8 @@ def build_with_attention(config: "PreTrainedConfig", attention: str, place: str)
 
 def build(config: "PreTrainedConfig", attention: str) -> Any:
     """The model on the meta device."""
-    from transformers import AutoModelForCausalLM
-
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(
-            config, attn_implementation=attention, trust_remote_code=False
-        )
+        return auto_class(config).from_config(config, attn_implementation=attention, trust_remote_code=False)
 
 
 def _can_build(config: "PreTrainedConfig", attention: str) -> bool:

@@ -61,6 +61,14 @@ def test_a_wrapper_is_adapted_on_its_text_part_alone(
     assert "out_proj" not in said  # the vision tower's
 
 
+def test_a_router_that_answers_with_scores_too_is_not_adapted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = of_type("llama4_text", num_local_experts=2, intermediate_size_mlp=64)
+    said = say_of(tmp_path, config, capsys)
+    assert "LoRA adapts down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj (14 weights)" in said
+
+
 def test_experts_that_are_not_adapted_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = of_type("granitemoe", num_local_experts=4, num_experts_per_tok=2)
     assert "not the experts (down_proj, gate_up_proj), which train.lora_target_parameters" in say_of(
