@@ -4,6 +4,7 @@ Reads the judgeable items and the pairs that were trained on; writes metrics/wri
 data/writing/. Gates nothing: `gate` turns a clear rise into a remark.
 """
 
+from stages.errors import InputError
 from stages.files.io import read_jsonl, replacing_folder, write_csv, write_json
 from stages.files.pairs import SplitPair
 from stages.prose.changes import Texts
@@ -23,8 +24,10 @@ from stages.study.items import BlindItem
 
 
 def main() -> None:
-    """Read both models' completions against their prompts."""
+    """Read both models' completions against their prompts; InputError where there are none."""
     items = read_jsonl(paths.BLIND_ITEMS, BlindItem)
+    if not items:
+        raise InputError(f"{paths.BLIND_ITEMS}: holds no prompt; run `dvc repro blind`")
     texts = [Texts(one.prompt_id, one.prompt, one.base_completion, one.policy_completion) for one in items]
     pairs = read_jsonl(paths.TRAIN_PAIRS, SplitPair)
 
