@@ -171,12 +171,12 @@ def test_the_pages_about_the_data_run_nothing(world: Path) -> None:
 
 def test_no_table_that_is_written_holds_a_formula(world: Path) -> None:
     build_world(world)
-    path = Path("data/holdout/margins.jsonl")
-    rows = [
-        json.loads(line) | {"editor": FORMULA, "section": f"\t{FORMULA}"}
-        for line in path.read_text().splitlines()
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for path in (Path("data/holdout/margins.jsonl"), Path("data/split/holdout.jsonl")):
+        rows = [
+            json.loads(line) | {"editor": FORMULA, "section": f"\t{FORMULA}"}
+            for line in path.read_text().splitlines()
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     accuracy.main()
     tables = [path.read_bytes().decode() for path in Path("data").rglob("*.csv")]
     cells = [cell for text in tables for row in csv.reader(StringIO(text, newline="")) for cell in row]
