@@ -110,7 +110,8 @@ def write_completions(folder: Path, size: Size) -> None:
     """Both models' completions, 60 to 120 words each, and the editors' names."""
     draw = random.Random(size.n_prompts)  # noqa: S311 - invented texts, no secret
     editors = [f"editor-{number + 1}" for number in range(size.n_editors)]
-    write_params(folder, generate={"n_prompts": size.n_prompts}, study={"editors": editors})
+    study = {"editors": editors, "anchors": str(ROOT / "data/sample/anchors.jsonl")}
+    write_params(folder, generate={"n_prompts": size.n_prompts}, study=study)
     for kept in (paths.STUDY, paths.BALLOTS):
         (folder / kept).mkdir(parents=True)
     for model in ("base", "policy"):

@@ -36,6 +36,7 @@ def _rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[MarginRow]]
 def score_untouched_policy() -> list[MarginRow]:
     """The margins that `reference` and `holdout` write for a policy that is the base."""
     params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    params["processes"]["accelerate_config"] = str(PARAMS.parent / "sizes/accelerate/one_process.yaml")
     params["size"] |= {"n_train": 2, "n_holdout_scored": 5, "n_selection_scored": "all"}
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     write_tiny_base(paths.BASE_MODEL)

@@ -9,6 +9,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig
 
+from stages import questions
 from stages.errors import ModelError, ParamsError
 from stages.files.io import sha256_file, write_json, write_jsonl
 from stages.files.pairs import Prompt
@@ -49,6 +50,7 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         size={"n_questions": 20},
         probe={"batch_size": 5, "max_new_tokens": 4},
     )
+    questions.main()
     return tmp_path
 
 

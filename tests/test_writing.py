@@ -1,6 +1,5 @@
 """Stage `writing` and the remark that `gate` makes of it: scripted models, of which one invents."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -175,14 +174,6 @@ def test_the_table_names_each_mention_with_its_place() -> None:
         "prompt_id,model,kind,status,start,end,text",
         f"p003,policy,year,unsupported,{start},{start + 4},2019",
     ]
-
-
-def test_fifty_prompts_are_read_in_under_two_seconds() -> None:
-    rng = np.random.default_rng(4)
-    write_jsonl(paths.BLIND_ITEMS, items(*([script(rng, 2.0) for _ in range(N_PROMPTS)] for _ in range(2))))
-    begun = time.process_time()
-    writing.main()
-    assert time.process_time() - begun < 2
 
 
 def test_the_remark_needs_a_rise_beyond_the_limit_and_beyond_chance() -> None:

@@ -123,9 +123,14 @@ class PatientOutput(io.FileIO):
 def outlive_readers() -> None:
     """Have standard output end no command when its reader leaves."""
     old = sys.stdout
-    if isinstance(old, io.TextIOWrapper):
-        old.flush()
-        raw = io.BufferedWriter(PatientOutput(old.fileno(), "wb", closefd=False))
-        sys.stdout = io.TextIOWrapper(
-            raw, encoding=old.encoding, errors=old.errors, line_buffering=old.line_buffering
-        )
+    if not isinstance(old, io.TextIOWrapper):
+        return
+    old.flush()
+    try:
+        patient = PatientOutput(old.fileno(), "wb", closefd=False)
+    except io.UnsupportedOperation:  # what is printed goes to memory, as in a notebook or a test
+        return
+    raw = io.BufferedWriter(patient)
+    sys.stdout = io.TextIOWrapper(
+        raw, encoding=old.encoding, errors=old.errors, line_buffering=old.line_buffering
+    )

@@ -85,10 +85,6 @@ def describe_labels(judged: Judged) -> dict[str, Numbers]:
 
 def measure_agreement(compared: Comparisons, component: NDArray[np.int64]) -> Numbers:
     """Share of agreeing comparisons, also of those without a tie; intervals clustered by component."""
-    from stages.measures.intervals import (
-        clustered_wilson,  # statsmodels takes longer to load than most checks
-    )
-
     n = len(compared.item)
     found: Numbers = {"n_items": len(np.unique(compared.item)), "n_comparisons": n}
     for prefix, some in (("", compared), ("decided_", compared.of(compared.is_decided))):
@@ -97,7 +93,7 @@ def measure_agreement(compared: Comparisons, component: NDArray[np.int64]) -> Nu
         found[f"{prefix}share"] = float(some.is_same.mean())
         clusters = component[some.item]
         if len(np.unique(clusters)) >= MIN_COMPONENTS:
-            from stages.measures.intervals import clustered_wilson  # statsmodels takes long to load
+            from stages.measures.intervals import clustered_wilson  # statsmodels takes a second to load
 
             interval = clustered_wilson(some.is_same.astype(float), clusters)
             found |= {f"{prefix}low": interval.low, f"{prefix}high": interval.high} if interval else {}

@@ -49,9 +49,8 @@ def _in_words(said: str, version: str, cuda: str) -> str:
     if "too old" in said:
         return (
             f"the NVIDIA driver is too old for this PyTorch ({version}, CUDA {cuda}): CUDA 13 needs "
-            "driver 580 "
-            "or newer, CUDA 12.6 driver 560; update the driver, or install the build for an older CUDA from "
-            f"PyTorch's index (cu126 and others); {said.splitlines()[0][:200]}"
+            "driver 580 or newer, CUDA 12.6 driver 560; update the driver, or install the build for an older "
+            f"CUDA from PyTorch's index (cu126 and others); {said.splitlines()[0][:200]}"
         )
     if "no NVIDIA driver" in said:
         return "no NVIDIA driver is installed, or this container does not see it (docker run --gpus all)"
@@ -76,10 +75,8 @@ def refuse_full_card(folder: Path, runtime: RuntimeParams) -> None:
         raise ModelError(
             f"card {torch.cuda.current_device()} ({torch.cuda.get_device_name()}) has {free / GIB:.1f} of "
             f"{total / GIB:.1f} GiB free, and the weights alone take {wanted / GIB:.1f} on each card; if "
-            "another "
-            "job holds it (`nvidia-smi` names it), wait, or set CUDA_VISIBLE_DEVICES to free cards; if "
-            "not, the "
-            "model is too large: `bluepencil doctor` says what fits"
+            "another job holds it (`nvidia-smi` names it), wait, or set CUDA_VISIBLE_DEVICES to free cards; "
+            "if not, the model is too large: `bluepencil doctor` says what fits"
         )
 
 

@@ -51,8 +51,7 @@ def _exit_code(number: int, code: int) -> int:
         return code
     print(
         f"bluepencil: process {number} was killed ({signal.Signals(-code).name}), so the others were "
-        "ended, and "
-        "nothing is written; where memory runs out, Linux kills: see `dmesg`, then run again",
+        "ended, and nothing is written; where memory runs out, Linux kills: see `dmesg`, then run again",
         file=sys.stderr,
     )
     return FAILED

@@ -27,9 +27,14 @@ def sheets(pdf: bytes) -> list[tuple[float, float]]:
 def test_the_page_is_one_a4_sheet_and_an_appendix(tmp_path):
     # of the six states the one with the longest first sheet, made longer by everything that may stand on it
     page = (GOLDEN / "founder_inconclusive.html").read_text(encoding="utf-8")
-    box = '<div class="banner"><p>Rehearsal on made-up data. Decide nothing from this page.</p><p>Small run: the model learned from 48 of 2,000 pairs and was tested on 60 of 300 set-aside pairs.</p></div>'
-    warning = '<p class="warning"><strong>Warning.</strong> On the second set of questions the new model lost more than on the first.</p>'
-    page = page.replace("<main>", box + "<main>").replace("<table>", warning + "<table>")
+    said = (
+        "Rehearsal on made-up data. Decide nothing from this page.",
+        "The model learned from 48 of 2,000 pairs and was tested on 60 of 300 set-aside pairs.",
+        "On the second set of questions the new model lost more than on the first.",
+    )
+    notices = "".join(f'<p class="notice warning"><strong>Warning.</strong> {one}</p>' for one in said)
+    assert page.count('<section aria-labelledby="tests">') == 1
+    page = page.replace('<section aria-labelledby="tests">', f'{notices}<section aria-labelledby="tests">')
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
     print_pdf(tmp_path / "page.html", tmp_path / "page.pdf")
     found = sheets((tmp_path / "page.pdf").read_bytes())

@@ -33,7 +33,8 @@ def private_uses(file: Path) -> Iterator[str]:
         names = chain(node) if isinstance(node, ast.Attribute) else []
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch"):
             names = [*str(node.module).split("."), *(one.name for one in node.names)]
-        if names[:1] == ["torch"] and ("ops" in names or any(name.startswith("_") for name in names)):
+        is_private = any(name.startswith("_") and not name.startswith("__") for name in names)
+        if names[:1] == ["torch"] and ("ops" in names or is_private):
             yield f"{file.relative_to(STAGES)}: {'.'.join(names)}"
 
 

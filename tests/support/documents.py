@@ -40,7 +40,7 @@ ENDINGS = (
 )
 # Names of files in places that a text describes: a release's folder, an editor's download.
 ELSEWHERE = ("evidence/*", "files/md5/*")
-OTHER_PROGRAMS = {"git", "cd", "export", "source", "sha256sum", "accelerate", "pip"}
+OTHER_PROGRAMS = {"git", "cd", "export", "source", "sha256sum", "accelerate", "pip", "head"}
 
 Pipeline = dict[str, dict[str, dict[str, Any]]]
 

@@ -196,6 +196,7 @@ def write_data() -> None:
         "validate/violations.jsonl",
         "validate/report.html",
         "split/report.html",
+        "labels/doubt.jsonl",
         "reference/logps.parquet",
     ]
     stand_ins += [
@@ -209,9 +210,12 @@ def write_data() -> None:
     for name in [*stand_ins, "capability/by_category.csv"]:
         write(Path("data") / name, f"stands in for {name}\n")
     shutil.copytree(ROOT / "sizes/accelerate", "sizes/accelerate")
+    Path("data/sample").mkdir()
+    shutil.copy(ROOT / "data/sample/anchors.jsonl", "data/sample/anchors.jsonl")
 
 
 def write_metrics() -> None:
+    write_json(paths.LABELS_METRICS, {"labels": {"n_doubtful": 0}})
     for name, document in metrics_documents(winrate={"winrate": PENDING}).items():
         write_json(Path(f"metrics/{name}.json"), document)
     for model in ("base", "policy"):

@@ -53,5 +53,5 @@ def serve_made_up_study(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield Served(study_id, links)
     finally:
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=20)[0]
+        rest = process.communicate(timeout=120)[0]
     assert process.returncode == 0, (said, rest)

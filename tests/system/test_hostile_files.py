@@ -33,7 +33,7 @@ from stages.run import accelerate_config, paths
 from stages.run.params import load_params
 from stages.sizing import model_config
 from stages.study.collecting import collect_ballot
-from stages.study.opening import settle_prereg
+from stages.study.opening import read_anchors, settle_prereg
 from tests.support.hostile_factory import DAMAGES, build_world, copy_world, snapshot
 
 WAY_OUT = re.compile(
@@ -108,7 +108,7 @@ REFUSING = [
     Reader("label_studio.json", lambda: import_judgements(Path("label_studio.json"), None)),
     Reader("sides.csv", lambda: import_judgements(Path("sideless.json"), Path("sides.csv")), ("sides.csv", "sideless.json")),
     Reader("study/plan.json", plan_study),
-    Reader("study/prereg.yaml", lambda: settle_prereg(load_params())),
+    Reader("study/prereg.yaml", lambda: settle_prereg(load_params(), read_anchors(load_params()))),
     Reader("secrets/STUDY", reveal_again),
     Reader("sent.json", collect),
     Reader("data/ballots/STUDY/receipts.json", winrate.main),
