@@ -119,12 +119,7 @@ def collect(path: Path, *, receipt: str) -> None:
 
 def say_status(name: str) -> list[str]:
     """Who is missing, what is wrong and what to do next."""
-    study_id = settle_id(name)
-    state = read_state(load_params(), study_id)
-    lines = [line for line in state_lines(state) if not line.startswith("next: bluepencil")]
-    if not state.problems and not state.missing and state.files.key is None:
-        lines.append("next: bluepencil labels reveal")
-    return lines
+    return state_lines(read_state(load_params(), settle_id(name)))
 
 
 def verify(name: str) -> list[str]:

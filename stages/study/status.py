@@ -141,10 +141,13 @@ def next_step(state: State) -> str:
         return (
             "git add and git commit the files above; `dvc exp run --temp` and `--queue` see only what git has"
         )
+    group = "labels" if files.study_id.startswith(LABELS) else "study"
     if missing and not files.key:
-        return f"wait for {', '.join(missing)}; then `bluepencil study collect FILE --receipt ...`"
+        return f"wait for {', '.join(missing)}; then `bluepencil {group} collect FILE --receipt ...`"
     if not files.key:
-        return "bluepencil study reveal"
+        return f"bluepencil {group} reveal"
+    if group == "labels":
+        return f"copy {study_folder(files.study_id)}/votes.jsonl to data/kept/ and name it in `data.votes`"
     return "bluepencil repro winrate"
 
 

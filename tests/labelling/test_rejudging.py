@@ -95,6 +95,7 @@ def opened():
 
 def test_a_whole_rejudging(world, capsys):
     name = opened()
+    assert "then `bluepencil labels collect FILE" in steps.say_status("")[-1]
     # the most doubtful half is wrong in the eyes of ben and cid; cid ties on every seventh; ann stays with the record
     collect_all(
         world,
