@@ -12,7 +12,7 @@ from stages.decision.writing_remark import parse_writing, remark
 from stages.files.io import read_json, write_jsonl
 from stages.files.json_text import as_written
 from stages.files.pairs import SplitPair
-from stages.prose.changes import Texts, compare, is_english, read_texts
+from stages.prose.changes import Texts, compare, is_english, read_texts, shares_of_rate
 from stages.run import paths
 from stages.sample.corpus import write_prompt
 from stages.sample.world import invent_applications
@@ -92,6 +92,18 @@ def test_a_model_made_to_invent_is_found_with_its_interval_and_remarked_on() -> 
     assert f"hold {found['policy']['n_unsupported']} figures" in said
 
 
+def test_a_completion_of_one_word_hides_no_rise() -> None:
+    rng = np.random.default_rng(6)
+    base = [script(rng, 1.0) for _ in range(N_PROMPTS)]
+    policy = [f"{text} Nadia Quayle joined in 2011." for text in base]
+    base[3] = policy[7] = "2019"  # a rate of 100 mentions in 100 words
+    found = run(items(base, policy))
+    rate = found["unsupported_per_100_words"]
+    for model in ("base", "policy"):
+        assert rate[model] == pytest.approx(100 * found[model]["n_unsupported"] / found[model]["n_words"])
+    assert 0 < rate["low"] < rate["difference"] == pytest.approx(rate["policy"] - rate["base"])
+
+
 def test_the_other_way_round_nothing_is_remarked_and_every_end_is_mirrored() -> None:
     rng = np.random.default_rng(2)
     base, policy = ([script(rng, mean) for _ in range(N_PROMPTS)] for mean in (3.0, 1.0))
@@ -110,10 +122,10 @@ def test_of_equal_models_at_most_four_in_a_hundred_are_remarked_on() -> None:
         [read_texts(Texts("p", prompt, script(rng, mean), script(rng, mean))) for _ in range(4)]
         for prompt, mean in zip(prompts(), rng.gamma(2.0, 0.7, N_PROMPTS), strict=True)
     ]
-    rates = np.array(
+    counts = np.array(
         [
             [
-                100 * side.n("unsupported") / side.habits.length
+                (side.n("unsupported"), side.habits.length)
                 for reading in row
                 if reading
                 for side in (reading.base, reading.policy)
@@ -124,8 +136,8 @@ def test_of_equal_models_at_most_four_in_a_hundred_are_remarked_on() -> None:
     ids = [str(n) for n in range(N_PROMPTS)]
     n_remarks = 0
     for _ in range(N_SIMULATIONS):
-        drawn = [rates[np.arange(N_PROMPTS), rng.integers(0, rates.shape[1], N_PROMPTS)] for _ in range(2)]
-        change = compare(drawn[0].tolist(), drawn[1].tolist(), ids)
+        drawn = [counts[np.arange(N_PROMPTS), rng.integers(0, counts.shape[1], N_PROMPTS)] for _ in range(2)]
+        change = compare(*(shares_of_rate(one[:, 0], one[:, 1]) for one in drawn), ids)
         evidence = {
             "checked": True, "n_prompts": N_PROMPTS, "n_other_language": 0, "n_empty": 0,
             "base": {"n_unsupported": 1, "n_words": 1}, "policy": {"n_unsupported": 1, "n_words": 1},

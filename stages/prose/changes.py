@@ -93,8 +93,26 @@ def compare(base: Sequence[float], policy: Sequence[float], prompt_ids: Sequence
 
 
 def unsupported_rate(readings: Sequence[Reading], kind: Kind | None = None) -> Change:
-    """Unsupported mentions a 100 words, of one kind or of all."""
-    return compare_sides(readings, lambda side: 100 * side.n("unsupported", kind) / side.habits.length)
+    """Unsupported mentions in 100 words of all completions together, of one kind or of all.
+
+    A mean of each completion's own rate would hang on those of a few words: one name in one word is 100.
+    """
+    base, policy = (
+        shares_of_rate(
+            [side.n("unsupported", kind) for side in sides], [side.habits.length for side in sides]
+        )
+        for sides in zip(*(one[1:] for one in readings), strict=True)
+    )
+    return compare(base, policy, [one.prompt_id for one in readings])
+
+
+def shares_of_rate(mentions: Sequence[float], words: Sequence[float]) -> list[float]:
+    """One number a completion whose mean is the rate in 100 words of all, and whose spread is the rate's.
+
+    A ratio of two sums, linearised (Cochran 1977, Sampling Techniques, 6.3): R + (100 m - R w) / mean(w).
+    """
+    rate = 100 * np.sum(mentions) / np.sum(words)
+    return list(rate + (100 * np.asarray(mentions) - rate * np.asarray(words)) / np.mean(words))
 
 
 def per_completion(readings: Sequence[Reading], status: Status) -> Change:
