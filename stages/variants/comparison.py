@@ -271,7 +271,8 @@ def params_rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
 def choice_lines(comparison: Comparison) -> list[str]:
     """How often the held-out pairs were looked at, and what that does to the best variant's interval."""
     choice = comparison.choice
-    times = f"{comparison.n_looks} times (by variants, removed ones included)"
+    often = "once" if comparison.n_looks == 1 else f"{comparison.n_looks} times"
+    times = f"{often} (by variants, removed ones included)"
     lines = [f"The held-out pairs have been scored {times}."]
     if choice is None:
         return lines
