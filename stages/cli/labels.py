@@ -24,8 +24,9 @@ def open_pages() -> None:
 def status(name: Name = "") -> None:
     """Say who is missing, what is wrong and what to do next."""
     from stages.labelling.steps import say_status
+    from stages.pages.terminal import print_lines
 
-    print("\n".join(say_status(name)))
+    print_lines(say_status(name))
 
 
 @app.command()
@@ -45,8 +46,9 @@ def collect(
 def verify(name: Name = "") -> None:
     """Check every file of a re-judging against its seal, receipts and git."""
     from stages.labelling import steps
+    from stages.pages.terminal import print_lines
 
-    print("\n".join(steps.verify(name)))
+    print_lines(steps.verify(name))
 
 
 @app.command()

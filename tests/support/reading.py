@@ -3,6 +3,8 @@
 import re
 from html.parser import HTMLParser
 
+from stages.prose.habits import count_syllables
+
 BLOCKS = {
     "p",
     "li",
@@ -30,17 +32,6 @@ def reading_grade(text: str) -> float:
     words = re.findall(r"[A-Za-z’'-]+|\d[\d.,]*", text)
     n_syllables = sum(count_syllables(word) for word in words)
     return 0.39 * len(words) / len(sentences) + 11.8 * n_syllables / len(words) - 15.59
-
-
-def count_syllables(word: str) -> int:
-    """Groups of vowels, less a silent e at the end; a number counts as one."""
-    letters = re.sub(r"[^a-z]", "", word.lower())
-    groups = len(re.findall(r"[aeiouy]+", letters))
-    if letters.endswith("e") and not letters.endswith(("le", "ee")) and groups > 1:
-        groups -= 1
-    if letters.endswith("ed") and not letters.endswith(("ted", "ded")) and groups > 1:
-        groups -= 1
-    return max(groups, 1)
 
 
 class OwnWords(HTMLParser):
