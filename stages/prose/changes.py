@@ -97,13 +97,12 @@ def unsupported_rate(readings: Sequence[Reading], kind: Kind | None = None) -> C
 
     A mean of each completion's own rate would hang on those of a few words: one name in one word is 100.
     """
-    base, policy = (
-        shares_of_rate(
+    return compare_sides(
+        readings,
+        lambda sides: shares_of_rate(
             [side.n("unsupported", kind) for side in sides], [side.habits.length for side in sides]
-        )
-        for sides in zip(*(one[1:] for one in readings), strict=True)
+        ),
     )
-    return compare(base, policy, [one.prompt_id for one in readings])
 
 
 def shares_of_rate(mentions: Sequence[float], words: Sequence[float]) -> list[float]:
@@ -117,14 +116,14 @@ def shares_of_rate(mentions: Sequence[float], words: Sequence[float]) -> list[fl
 
 def per_completion(readings: Sequence[Reading], status: Status) -> Change:
     """Mentions of a status in a completion."""
-    return compare_sides(readings, lambda side: side.n(status))
+    return compare_sides(readings, lambda sides: [side.n(status) for side in sides])
 
 
-def compare_sides(readings: Sequence[Reading], number: Callable[[Side], float]) -> Change:
-    """One number of each completion, compared."""
-    base, policy = (
-        [number(side) for side in sides] for sides in zip(*(one[1:] for one in readings), strict=True)
-    )
+def compare_sides(
+    readings: Sequence[Reading], numbers: Callable[[Sequence[Side]], Sequence[float]]
+) -> Change:
+    """The numbers of the base's completions and of the policy's, one a prompt, compared."""
+    base, policy = (numbers(sides) for sides in zip(*(one[1:] for one in readings), strict=True))
     return compare(base, policy, [one.prompt_id for one in readings])
 
 
