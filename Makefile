@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo repro test browser bench bench-gpu models calibrate torture check format venv qlora licences lock
+.PHONY: demo repro test test-slow browser bench bench-gpu models calibrate torture check format venv qlora licences lock
 
 demo: ## the whole pipeline on the built-in model and the sample data
 	@test -e .venv/installed || echo "First the installation, two to five minutes. Nothing is installed outside of .venv."
@@ -25,8 +25,11 @@ demo: ## the whole pipeline on the built-in model and the sample data
 repro: venv ## run what changed
 	$(BIN)/bluepencil repro
 
-test: venv browser ## all tests
-	$(BIN)/python -m pytest -n 2
+test: venv browser ## the tests of every day
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: venv browser ## the others: whole pipelines twice, processes killed, remotes interrupted, benchmarks
+	$(BIN)/python -m pytest -n 2 -m slow
 
 # The ballot page is tested in a real Chromium: the machine's own, else Debian's package, else Playwright's.
 browser: venv

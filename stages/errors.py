@@ -6,7 +6,7 @@ without a traceback and exits with `exit_code`; anything else is a bug and shows
 
 
 class BluePencilError(Exception):
-    """Base of all errors that a user can mend."""
+    """Base of all errors that a user can put right."""
 
     exit_code = 2
 

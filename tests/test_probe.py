@@ -31,7 +31,7 @@ Run = Callable[[str], list[ProbeRow]]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(PARAMS.parent / "sizes", "sizes")
-    text = PARAMS.read_text(encoding="utf-8").replace("max_new_tokens: 40", "max_new_tokens: 6")
+    text = PARAMS.read_text(encoding="utf-8").replace("max_new_tokens: 24", "max_new_tokens: 6")
     Path("params.yaml").write_text(text, encoding="utf-8")
     write_tiny_base(paths.BASE_MODEL)
     config = json.loads((paths.BASE_MODEL / "config.json").read_text())

@@ -69,6 +69,7 @@ def test_two_processes_write_the_bytes_of_one(project: Path, monkeypatch: pytest
     assert {path: sha256_file(path) for path in WRITTEN} == of_one
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_stage_and_nothing_is_written(project: Path) -> None:
     change_params(project, processes={"accelerate_config": TWO})
     done = run_module(project, "tests.support.score_in_processes", SECOND_PROCESS="is killed")
@@ -81,6 +82,7 @@ def test_a_killed_process_ends_the_stage_and_nothing_is_written(project: Path) -
     assert not paths.REFERENCE_LOGPS.exists()
 
 
+@pytest.mark.slow
 def test_where_memory_runs_out_one_process_names_the_parameter(project: Path) -> None:
     change_params(project, processes={"accelerate_config": TWO})
     done = run_module(project, "tests.support.score_in_processes", SECOND_PROCESS="has no memory")

@@ -52,6 +52,7 @@ def test_two_processes_cut_off_and_resumed_have_the_curve_of_one(
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("second_process", "words"),
     [("fails", "bluepencil: the second process found something wrong"), ("is silent", "Timed out waiting")],

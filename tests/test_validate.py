@@ -114,7 +114,7 @@ def test_bad_rows_are_recorded_and_the_stage_ends_well(world):
         "prompts_are_unique",
         "prompts_are_fresh",
     }
-    assert all(one["found"] and one["mend"] for one in violations)
+    assert all(one["found"] and one["remedy"] for one in violations)
 
 
 def test_the_page_quotes_nothing_as_markup_and_loads_nothing(world):

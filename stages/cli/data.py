@@ -1,6 +1,5 @@
 """`bluepencil data`: are these pairs fit to learn from, and which were held out? For people and for CI."""
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +8,7 @@ import typer
 
 from stages.errors import InputError
 from stages.files.json_text import dump_json
+from stages.pages.terminal import print_lines
 from stages.run.params import load_params
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Check preference pairs.", no_args_is_help=True, pretty_exceptions_enable=False)
 
 BROKEN = 1
-WIDTH = 80  # columns of a terminal
 N_SHOWN_WITHIN = 2  # lines of a rule that is broken no more often than allowed
 
 
@@ -74,7 +73,7 @@ def check(
     if as_json:
         typer.echo(dump_json(describe_check(pairs, found, labels), indent=2))
     else:
-        typer.echo("\n".join(write_findings(path, pairs, found, labels, show_all=show_all)))
+        print_lines(list(write_findings(path, pairs, found, labels, show_all=show_all)))
     if not pairs.is_fit:
         raise typer.Exit(BROKEN)
 
@@ -103,9 +102,7 @@ def parse_columns(columns: list[str]) -> dict[str, str]:
     """`theirs=ours` as a mapping; a mistake ends the command with exit code 2."""
     mapping = dict(column.partition("=")[::2] for column in columns)
     if not all(theirs and ours for theirs, ours in mapping.items()):
-        raise typer.BadParameter(
-            f"theirs=ours was expected, came {' '.join(columns)}", param_hint="--columns"
-        )
+        raise typer.BadParameter(f"theirs=ours was expected, got {' '.join(columns)}", param_hint="--columns")
     return mapping
 
 
@@ -164,10 +161,8 @@ def write_findings(
         yield from _write_rule(group._replace(examples=group.examples[:n_shown]), rows.n_rows)
     yield ""
     yield f"{len(pairs.results) - len(found)} rules hold"
-    for sentence in say_labels(labels.numbers):
-        yield from textwrap.wrap(sentence, WIDTH)
-    for remark in [*pairs.remarks, *labels.remarks]:
-        yield from textwrap.wrap(f"! {remark}", WIDTH, subsequent_indent="  ")
+    yield from say_labels(labels.numbers)
+    yield from (f"! {remark}" for remark in [*pairs.remarks, *labels.remarks])
 
 
 def say_labels(numbers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -198,15 +193,11 @@ def _write_rule(group: "RuleExamples", n_rows: int) -> Iterator[str]:
     yield f"{rule.rule}: {weight}"
     counted = f"{rule.n_violations:,} of {n_rows:,} rows break it ({rule.share:.1%}, {rule.allowed_share:.1%}"
     counted += " allowed)"
-    yield from _indent(f"{rule.sentence} {counted}{', set aside' if rule.set_aside else ''}.", "  ")
+    yield f"  {rule.sentence} {counted}{', set aside' if rule.set_aside else ''}."
     for one in group.examples:
         name = f"line {one.line}{' of the further votes' if one.file == 'votes' else ''}"
         name += "" if one.pair_id is None else f", pair {one.pair_id}"
-        yield from _indent(f"{name}: {one.found}", "    ")
+        yield f"    {name}: {one.found}"
     if (n_more := rule.n_violations - len(group.examples)) > 0:
         yield f"    and {n_more:,} more; --all shows every line"
-    yield from _indent(f"way out: {rule.mend}", "  ")
-
-
-def _indent(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ")
+    yield f"  way out: {rule.remedy}"

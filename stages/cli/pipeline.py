@@ -117,7 +117,8 @@ def with_overrides(params_text: str, overrides_text: str, *, place: str) -> str:
 
     yaml = YAML()
     yaml.preserve_quotes = True
-    yaml.width = 120
+    yaml.width = 4096  # no line is broken anew
+    yaml.Representer = _as_params_yaml()
     for name, text in (("params.yaml", params_text), (f"sizes/{place}.yaml", overrides_text)):
         refuse_no_mapping(name, text)
     params = yaml.load(params_text)
@@ -130,6 +131,19 @@ def with_overrides(params_text: str, overrides_text: str, *, place: str) -> str:
     return stream.getvalue()
 
 
+def _as_params_yaml() -> type[Any]:
+    """ruamel's writer, which writes `null` where ruamel's own leaves the place empty."""
+    from ruamel.yaml.representer import RoundTripRepresenter
+
+    class Representer(RoundTripRepresenter):
+        pass
+
+    Representer.add_representer(
+        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return Representer
+
+
 def refuse_no_mapping(name: str, text: str) -> None:
     """InputError where a text is no YAML, or no mapping with a key."""
     try:
@@ -140,7 +154,7 @@ def refuse_no_mapping(name: str, text: str) -> None:
         ) from error
     if not isinstance(value, dict) or not value:
         raise InputError(
-            f"{name}: keys of params.yaml were expected, came {show(value)}; `git checkout {name}`"
+            f"{name}: keys of params.yaml were expected, got {show(value)}; `git checkout {name}`"
         )
 
 

@@ -11,7 +11,7 @@ class Rule(NamedTuple):
 
     about: About
     sentence: str
-    mend: str
+    remedy: str
     must_set_aside: bool = False
 
 
@@ -129,7 +129,7 @@ class RuleResult(NamedTuple):
 
     rule: str
     sentence: str
-    mend: str
+    remedy: str
     severity: Literal["error", "warning"]
     set_aside: bool
     allowed_share: float
@@ -149,7 +149,7 @@ def judge_rules(
         RuleResult(
             rule=name,
             sentence=rule.sentence,
-            mend=rule.mend,
+            remedy=rule.remedy,
             severity=settings[name].severity,
             set_aside=settings[name].set_aside,
             allowed_share=settings[name].allowed_share,

@@ -26,6 +26,7 @@ PERSONAL = {
     "a card number": re.compile(r"(?<!\d)(?:\d{4}[ -]?){3}\d{4}(?!\d)"),
     "a social security number": re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])"),
 }
+DIGIT_OR_AT = re.compile(r"[\d@]")  # every one of them holds one, most texts hold none
 MIN_PROMPT_WORDS = 5  # a shorter prompt may well be part of a good answer
 
 Side = tuple[str, str]  # name and text
@@ -76,6 +77,8 @@ def find_formula(text: str) -> str:
 
 def find_personal_data(text: str) -> str:
     """What kind of personal data the text seems to hold; not the data itself."""
+    if not DIGIT_OR_AT.search(text):
+        return ""
     return ", ".join(kind for kind, pattern in PERSONAL.items() if pattern.search(text))
 
 

@@ -131,9 +131,10 @@ def run_hashes(words: NDArray[np.uint32], length: int) -> NDArray[np.uint64]:
     """
     n_runs = max(len(words) - length + 1, 0)
     hashes = np.zeros(n_runs, dtype=np.uint64)
+    mixed = mix(words.astype(np.uint64) + np.uint64(1))
     for offset in range(length):
         hashes *= np.uint64(0x9E3779B97F4A7C15)  # odd, from the golden ratio
-        hashes += mix(words[offset : offset + n_runs].astype(np.uint64) + np.uint64(1))
+        hashes += mixed[offset : offset + n_runs]
     return mix(hashes)
 
 

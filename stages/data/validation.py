@@ -43,7 +43,7 @@ class Violation(Record):
     severity: Literal["error", "warning"]
     set_aside: bool
     found: str
-    mend: str
+    remedy: str
 
 
 class CheckedRows(NamedTuple):
@@ -255,7 +255,7 @@ def list_violations(checked: CheckedRows, rules: Mapping[str, RuleSetting]) -> I
             severity=rules[finding.rule].severity,
             set_aside=rules[finding.rule].set_aside,
             found=finding.found,
-            mend=RULES[finding.rule].mend,
+            remedy=RULES[finding.rule].remedy,
         )
 
 

@@ -172,7 +172,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error}); {WAY_OUT}") from error
     if not isinstance(value, dict):
-        raise InputError(f"{path}: a JSON object was expected, came {type(value).__name__}; {WAY_OUT}")
+        raise InputError(f"{path}: a JSON object was expected, got {type(value).__name__}; {WAY_OUT}")
     return value
 
 

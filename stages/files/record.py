@@ -16,7 +16,7 @@ class Record(BaseModel):
 
 
 class BrokenRule(NamedTuple):
-    """A dotted key ("" is the whole), the rule, `, came ...` or nothing, and pydantic's name of the rule."""
+    """A dotted key ("" is the whole), the rule, `, got ...` or nothing, and pydantic's name of the rule."""
 
     key: str
     rule: str
@@ -30,7 +30,7 @@ def broken_rules(error: ValidationError, *, section: str | None = None) -> list[
         BrokenRule(
             ".".join(map(str, [*([section] if section else []), *one["loc"]])),
             one["msg"].removeprefix("Value error, "),
-            "" if isinstance(one["input"], dict | BaseModel) else f", came {show(one['input'])}",
+            "" if isinstance(one["input"], dict | BaseModel) else f", got {show(one['input'])}",
             one["type"],
         )
         for one in error.errors(include_url=False)

@@ -4,6 +4,7 @@ import re
 
 CLOSERS = "\"'”’»)\\]}*_`"
 # Chinese and Japanese write no space after a sentence; elsewhere a point inside of 3.5 ends none.
+LAST_END = re.compile(rf"[.!?…؟।。！？][{CLOSERS}]*\Z")
 SENTENCE_END = re.compile(rf"(?:[.!?…؟।]+[{CLOSERS}]*(?=\s|\Z))|(?:[。！？]+[{CLOSERS}]*)")
 
 
@@ -14,4 +15,4 @@ def sentence_ends(text: str) -> list[int]:
 
 def ends_a_sentence(text: str) -> bool:
     """Is the text's last sentence whole? White space at the end does not matter."""
-    return sentence_ends(text)[-1:] == [len(text.rstrip())]
+    return LAST_END.search(text.rstrip()) is not None

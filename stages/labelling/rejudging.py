@@ -38,7 +38,7 @@ class RejudgedPair(SplitPair):
 def choose_pairs(
     pairs: Sequence[SplitPair], ranking: Sequence[DoubtRow], *, n: int, secret: bytes, split_sha256: str
 ) -> list[RejudgedPair]:
-    """The `n` most doubtful pairs and `n` drawn by lot from all, by id; both may hold for one.
+    """The `n` most doubtful pairs and `n` drawn at random from all, by id; both may hold for one.
 
     `pairs` are those that may be shown, `ranking` has the most doubtful first.
     """

@@ -106,7 +106,8 @@ def render_pairs(
 def _tokenize(
     tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], *, add_generation_prompt: bool
 ) -> list[int]:
-    way_out = f"write messages that it takes ({', '.join(one.role for one in messages)} came), or mend it"
+    roles = ", ".join(one.role for one in messages)
+    way_out = f"write messages that it takes (these are {roles}), or correct it"
     with reading_checkpoint("the chat template cannot be rendered", way_out):  # the sandbox raises here, too
         text = tokenizer.apply_chat_template(
             [dict(message) for message in messages],

@@ -76,7 +76,7 @@ def print_lines(lines: Sequence[str]) -> None:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        for part in wrapped if is_wrapped else [line]:
+        for part in (wrapped or [""]) if is_wrapped else [line]:
             console.print(Text(part, style=style), soft_wrap=True)
 
 

@@ -49,7 +49,7 @@ HABITS_ABOUT = (
 MOST, MIDDLE = "Most made up", "A typical case"
 RULE = (
     "A fixed rule chose these tasks: the one where the new model’s text holds the most made-up facts beyond "
-    "the starting model’s, and the one in the middle. Equal ones are chosen by lot. "
+    "the starting model’s, and the one in the middle. Equal ones are chosen at random. "
     "What the task did not give is marked and bold."
 )
 

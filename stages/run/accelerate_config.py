@@ -66,7 +66,7 @@ def _misfits(config: dict[str, Any], runtime: RuntimeParams) -> list[str]:
     if not all(type(number) is int and number > 0 for number in (wanted, machines)):  # True is an int, too
         return [
             *problems,
-            f"num_processes and num_machines: whole numbers from 1, came {wanted!r}, {machines!r}",
+            f"num_processes and num_machines: whole numbers from 1, got {wanted!r}, {machines!r}",
         ]
     if kind == "MULTI_GPU" and wanted == 1:
         problems.append(
@@ -84,7 +84,7 @@ def _misfits(config: dict[str, Any], runtime: RuntimeParams) -> list[str]:
         problems.append("mixed_precision: must be 'no' here, because runtime.dtype says it for every stage")
     for name in ("fsdp_config", "deepspeed_config"):
         if not isinstance(config.get(name) or {}, dict):
-            return [*problems, f"{name}: a mapping was expected, came {show(config[name])}"]
+            return [*problems, f"{name}: a mapping was expected, got {show(config[name])}"]
     fsdp = config.get("fsdp_config") or {}
     if kind == "FSDP" and fsdp.get("fsdp_version", 1) != 2:
         problems.append("fsdp_config.fsdp_version: must be 2, the one that is tested")

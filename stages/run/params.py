@@ -468,7 +468,7 @@ class Params(Section):
 def refuse_moving_revision(revision: str) -> None:
     """A branch or tag can move, so only a full commit hash names one model or data set."""
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
-        raise ValueError(f"revision must be the 40 hex digits of a commit, came {revision!r}")
+        raise ValueError(f"revision must be the 40 hex digits of a commit, got {revision!r}")
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:
@@ -484,7 +484,7 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     except ValueError as error:  # UnicodeDecodeError is one
         raise ParamsError(f"{path}: not readable as YAML: {error}\n  correct it, or {RESTORE}") from error
     if not isinstance(raw, dict):
-        raise ParamsError(f"{path}: a mapping of sections was expected, came {show(raw)}; {RESTORE}")
+        raise ParamsError(f"{path}: a mapping of sections was expected, got {show(raw)}; {RESTORE}")
     return parse_params(raw, place=str(path))
 
 

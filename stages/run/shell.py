@@ -100,7 +100,7 @@ def leave_at_once(code: int) -> NoReturn:
 
 
 def exit_in_words(error: Exception) -> None:
-    """Exit with a message where the user can mend `error`; return where it is a bug, to be raised."""
+    """Exit with a message where the user can put `error` right; return where it is a bug, to be raised."""
     message = in_words(error)
     if message is not None:
         print(f"bluepencil: {message}", file=sys.stderr, flush=True)
@@ -113,7 +113,7 @@ def exit_code(error: Exception) -> int:
 
 
 def in_words(error: Exception) -> str | None:
-    """What is wrong and how to mend it; None where `error` is a bug."""
+    """What is wrong and how to put it right; None where `error` is a bug."""
     if isinstance(error, BluePencilError):
         return str(error)
     if is_disk_full(error):
@@ -191,4 +191,4 @@ def model_argument(argv: Sequence[str]) -> Literal["base", "policy"]:
         return "base"
     if argv[1:] == ["policy"]:
         return "policy"
-    raise ParamsError(f"a model is wanted, base or policy; came {' '.join(argv[1:]) or 'nothing'}")
+    raise ParamsError(f"a model is wanted, base or policy; got {' '.join(argv[1:]) or 'nothing'}")

@@ -1,4 +1,4 @@
-"""Who sees what, where and when: sides, orders, repeats and anchors, all drawn by lot.
+"""Who sees what, where and when: sides, orders, repeats and anchors, all drawn at random.
 
 Every lot is an HMAC-SHA256 of a name under the study's 32-byte secret. Without the secret nothing
 can be foretold; with it, anyone can draw again and find the same.
@@ -39,7 +39,7 @@ def opaque_id(secret: bytes, *names: str) -> str:
 
 
 def shuffled(secret: bytes, label: str, names: Sequence[str]) -> list[str]:
-    """The names in an order drawn by lot, whatever order they came in."""
+    """The names in an order drawn at random, whatever order they came in."""
     return sorted(names, key=lambda name: lot(secret, "order", label, name))
 
 
@@ -60,7 +60,7 @@ def draw_pages(
 ) -> dict[str, list[Slot]]:
     """Each editor's slots in the order shown. ValueError where the design does not fit the prompts.
 
-    Each editor has the policy left in half of the items (an odd one by lot); each prompt has it
+    Each editor has the policy left in half of the items (an odd one at random); each prompt has it
     left for half of the editors; a repeat is swapped and at least `min_repeat_distance` later.
     """
     if len(secret) != SECRET_BYTES:
@@ -171,7 +171,7 @@ def _slot(secret: bytes, editor: str, name: str, kind: Kind, left: Left) -> Slot
 
 
 def place_repeats(secret: bytes, editor: str, n_slots: int, n_repeats: int, distance: int) -> Placed:
-    """Positions of each repeated item and its repeat, at least `distance` apart, drawn by lot."""
+    """Positions of each repeated item and its repeat, at least `distance` apart, drawn at random."""
     for attempt in range(N_PLACEMENT_TRIES):
         free = list(range(n_slots))
         placed = Placed([], [])
@@ -188,5 +188,5 @@ def place_repeats(secret: bytes, editor: str, n_slots: int, n_repeats: int, dist
             free = [position for position in free if position not in (first, second)]
         if len(placed.first) == n_repeats:
             return placed
-    # A design this tight is rarely met by lot: first showings at the front, repeats at the end.
+    # A design this tight is rarely met by chance: first showings at the front, repeats at the end.
     return Placed(list(range(n_repeats)), list(range(n_slots - n_repeats, n_slots)))

@@ -41,7 +41,7 @@ def estimate_winrate(outcomes: Sequence[Sequence[Outcome]], *, z: float) -> WinR
     """
     n_prompts = len(outcomes)
     if n_prompts < 2:
-        raise ValueError(f"an interval over prompts needs at least two of them, came {n_prompts}")
+        raise ValueError(f"an interval over prompts needs at least two of them, got {n_prompts}")
     n_editors = len(outcomes[0])
     if n_editors == 0 or any(len(row) != n_editors for row in outcomes):
         raise ValueError("every prompt must be judged by every editor")

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import stats
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
 
 from stages.files.hashing import seed
@@ -167,7 +168,7 @@ def length_controlled(means: Sequence[float], relative_lengths: Sequence[float],
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # statsmodels warns where the fit cannot be identified
-            fit = sm.GLM(np.asarray(means), design, family=sm.families.Binomial()).fit()
+            fit = GLM(np.asarray(means), design, family=Binomial()).fit()
     except (PerfectSeparationWarning, ConvergenceWarning, RuntimeWarning):
         return {}
     mean = np.asarray(fit.fittedvalues)

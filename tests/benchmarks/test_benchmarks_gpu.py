@@ -21,6 +21,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "gpu.json"
 
 
+@pytest.mark.slow
 def test_parts_add_themselves_and_a_failure_stops_none(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,14 @@
 """Three families stand for the table of docs/models.md, which `make models` writes."""
 
+import pytest
+
 from benchmarks.families import FAMILIES
 from benchmarks.models import START, TABLE, format_row, try_families
 
 STANDING_FOR_ALL = ["qwen3", "granitemoehybrid", "mistral3"]  # shared rows, a mixture of experts, a wrapper
 
 
+@pytest.mark.slow
 def test_families_run_from_base_model_to_probe_as_the_table_says() -> None:
     table = TABLE.read_text(encoding="utf-8")
     # all but the last column, which is how MMLU is asked

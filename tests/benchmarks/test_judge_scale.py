@@ -10,6 +10,7 @@ from benchmarks.calibrate_capability import SUBJECT_SIZES
 from benchmarks.processes import run_measured
 
 
+@pytest.mark.slow
 def test_the_smallest_sizes_go_through_the_real_commands(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,8 +23,8 @@ def in_repository(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
 
 
-def check(path, *options):
-    return CliRunner().invoke(app, ["check", str(path), *options])
+def check(path, *options, columns=None):
+    return CliRunner(env={"COLUMNS": columns}).invoke(app, ["check", str(path), *options])
 
 
 def sound(n=40, **fields):
@@ -35,7 +35,7 @@ def test_fit_pairs_exit_0_and_the_first_line_says_so(tmp_path):
     path = write_rows(tmp_path / "a.jsonl", sound())
     done = check(path)
     assert done.exit_code == 0
-    first, blank, holding, ceiling, _, remark, *_ = done.output.splitlines()
+    first, blank, holding, ceiling, remark, *_ = done.output.splitlines()
     assert first == f"{path}: fit to learn from: 40 rows, 40 kept, 0 set aside"
     assert (blank, holding) == ("", "20 rules hold")
     assert ceiling.startswith("How far a perfect reader could agree with these labels is unknown: no two")
@@ -62,7 +62,7 @@ def test_a_broken_rule_shows_its_first_lines_the_value_and_the_way_out(tmp_path)
     assert "text_encoding_is_sound: within what is allowed" in done.output
     assert " rules hold" in done.output
     assert "! Column 'colour' is not read." in done.output
-    assert max(map(len, done.output.splitlines()[1:])) <= 80
+    assert max(map(len, check(spoiled(tmp_path), columns="60").output.splitlines()[1:])) == 60
 
 
 def test_all_shows_every_line_and_json_holds_the_same_findings(tmp_path):
@@ -72,7 +72,7 @@ def test_all_shows_every_line_and_json_holds_the_same_findings(tmp_path):
     empty = rules["required_fields_are_filled"]
     assert [one["line"] for one in empty["violations"]] == [41, 42, 43, 44, 45]
     assert empty["violations"][0] == {"line": 41, "pair_id": "p0060", "found": "chosen is empty"}
-    assert (empty["passed"], empty["mend"]) == (False, "fill the field, or take the row out")
+    assert (empty["passed"], empty["remedy"]) == (False, "fill the field, or take the row out")
     whole = json.loads(check(path, "--json", "--all").output)["rules"]
     assert {len(rule["violations"]) for rule in whole if rule["rule"] == "required_fields_are_filled"} == {7}
 

@@ -360,6 +360,7 @@ def test_the_whole_chain_is_followed_in_the_repository(
     assert "the git tag policy@v0.0.1 for SHA256SUMS" in out
 
 
+@pytest.mark.slow
 def test_in_a_subfolder_of_a_larger_repository_other_teams_files_hold_up_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,3 +32,8 @@ def test_ends_are_counted_and_the_last_one_found(text: str, n: int, whole: bool)
 def test_what_generation_trims_to_is_never_called_cut_off_by_the_study(text: str) -> None:
     cleaned = clean_completion(text, finish_reason="length")
     assert ends_a_sentence(cleaned.text) == bool(sentence_ends(text.strip()))
+
+
+@given(st.text(alphabet="ab .!?…。”)*\n:؟"))
+def test_a_text_ends_a_sentence_where_its_last_sentence_ends(text: str) -> None:
+    assert ends_a_sentence(text) == (sentence_ends(text)[-1:] == [len(text.rstrip())] and text.strip() != "")

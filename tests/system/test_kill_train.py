@@ -9,6 +9,7 @@ from stages.files.io import sha256_file
 from stages.train import main as train_stage
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_and_gives_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,7 @@ OTHER = {
     "COLUMNS": "40",
     "PYTHONHASHSEED": "4711",
 }
+pytestmark = pytest.mark.slow
 COMMIT = re.compile(rb"commit <span data-quoted>[0-9a-f]{7}</span>")  # the page names it; each has its own
 
 

@@ -101,6 +101,7 @@ def n_of(output: str, words: str) -> int:
 # The first one needs an empty bucket; the others push what they need and may run on other workers.
 
 
+@pytest.mark.slow
 def test_an_interrupted_push_goes_on(world: World) -> None:
     world.owner.kill_when(lambda: len(objects(world.bucket)) > 2, "push", "--jobs", "1")
     there = objects(world.bucket)
@@ -111,6 +112,7 @@ def test_an_interrupted_push_goes_on(world: World) -> None:
     assert world.owner.dvc("status", "--cloud").strip() == "Cache and remote 'team' are in sync."
 
 
+@pytest.mark.slow
 def test_an_interrupted_pull_goes_on_and_nothing_runs_again(world: World) -> None:
     world.owner.dvc("push")
     colleague = world.clone("interrupted")
@@ -124,6 +126,7 @@ def test_an_interrupted_pull_goes_on_and_nothing_runs_again(world: World) -> Non
     assert git(colleague.root, "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_a_colleague_gets_every_variant_and_nothing_runs_again(world: World) -> None:
     """One that ran after the remote was set up and one that is older, whose commit knows of no remote."""
     world.owner.dvc("exp", "run", "--name", NEWER, "--set-param", "study.plan.minutes_per_screen=3.0")
@@ -148,6 +151,7 @@ def test_a_colleague_gets_every_variant_and_nothing_runs_again(world: World) -> 
     assert (colleague.root / POLICY).read_bytes() != policy == (world.owner.root / POLICY).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_damaged_object_is_named_and_used_for_nothing(world: World) -> None:
     world.owner.dvc("push")
     pairs = "data/validate/pairs.jsonl"

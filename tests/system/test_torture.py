@@ -32,8 +32,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     [
         ("validate", kill_stage(1.0)),
         ("split", truncated_out),
-        ("split", file_size_limits),
-        (None, truncated_lock),
+        pytest.param("split", file_size_limits, marks=pytest.mark.slow),
+        pytest.param(None, truncated_lock, marks=pytest.mark.slow),
     ],
     ids=["killed", "half-written", "disk full", "lock half-written"],
 )

@@ -130,8 +130,10 @@ def rows_of_cells(path: Path, records: Iterator[tuple[int, Any]], remarks: list[
 
 
 def count_known(cells: Any) -> int:
-    """Cells that are the name of a field."""
-    return 0 if isinstance(cells, str) else len({column_key(str(cell)) for cell in cells} & KNOWN)
+    """Cells that are the name of a field; a header has no more than MAX_COLUMNS."""
+    return (
+        0 if isinstance(cells, str) else len({column_key(str(cell)) for cell in cells[:MAX_COLUMNS]} & KNOWN)
+    )
 
 
 def _is_filled(cells: Any) -> bool:

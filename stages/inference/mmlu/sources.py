@@ -130,7 +130,7 @@ def _find_problem(fields: list[str]) -> str | None:
     if len(fields) != N_OPTIONS + 2:
         return f"{len(fields)} columns, 6 were expected (question, A, B, C, D, letter)"
     if fields[5].strip() not in set(LETTERS):
-        return f"the last column must be A, B, C or D, came {fields[5]!r:.40}"
+        return f"the last column must be A, B, C or D, got {fields[5]!r:.40}"
     if not fields[0].strip():
         return "the question is empty"
     empty = [letter for letter, option in zip(LETTERS, fields[1:5], strict=True) if not option.strip()]

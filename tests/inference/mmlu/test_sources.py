@@ -106,7 +106,7 @@ def test_a_byte_order_mark_is_no_part_of_the_question(tmp_path: Path) -> None:
         ("What is 1 + 1?,1,2,3,4,5,B\n", "line 1: 7 columns, 6 were expected"),
         ("What is 1 + 1?,1,2,3,B\n", "line 1: 5 columns, 6 were expected"),
         ("What is 1 + 1?,1,2, ,4,B\n", "line 1: option C is empty"),
-        (ROW + "What is 1 + 1?,1,2,3,4,E\n", "line 2: the last column must be A, B, C or D, came 'E'"),
+        (ROW + "What is 1 + 1?,1,2,3,4,E\n", "line 2: the last column must be A, B, C or D, got 'E'"),
         ("question,A,B,C,D,answer\n", "came 'answer'"),
         ("What is 1 + 1?,1,2,3,4,\n", "came ''"),
         ("What is 1 + 1?,1,2,3,4,1\n", "came '1'"),
