@@ -10,7 +10,7 @@ from stages.files.io import read_json, read_jsonl, write_json, write_jsonl, writ
 from stages.files.pairs import SplitPair
 from stages.labelling.doubt import N_FOLDS, TooFewComponentsError, doubt_labels
 from stages.labelling.ranking import Doubted, rank_by_doubt, suggest_smoothing
-from stages.pages.html import render_page
+from stages.pages.html import link_pages, render_page
 from stages.run import paths
 from stages.run.params import load_params
 from stages.run.progress import say
@@ -41,9 +41,14 @@ def main() -> None:
     }
     shown = [Doubted(of_id[row.pair_id], row.doubt) for row in rows[: params.labels.n_doubtful]]
     write_jsonl(paths.DOUBT, rows)
-    write_text(
-        paths.LABELS_REPORT, render_page("labelling/labels_report.html.j2", shown=shown, metrics=metrics)
+    page = render_page(
+        "labelling/labels_report.html.j2",
+        shown=shown,
+        metrics=metrics,
+        language=params.project.language,
+        links=link_pages(paths.LABELS_REPORT),
     )
+    write_text(paths.LABELS_REPORT, page)
     write_json(paths.LABELS_METRICS, {"labels": metrics})
     say(f"labels: {len(rows)} ranked by doubt; a model of words predicts {found.accuracy:.1%} of them")
 

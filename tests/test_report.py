@@ -173,7 +173,8 @@ def test_the_ceiling_of_the_labels_stands_once_under_the_taste_of_the_editors(wo
 def test_a_page_links_to_the_others_and_a_released_one_to_none(world):
     page = render(world)
     links = re.findall(r'<a href="([^"]+)"', page)
-    assert links == ["../data/validate/report.html", "../data/split/report.html", "compare.html"]
+    data = ["validate", "split", "labels"]
+    assert links == [*(f"../data/{name}/report.html" for name in data), "compare.html"]
     assert "<nav" not in report.founder_page(report.read_findings())
 
 

@@ -14,6 +14,7 @@ PAGES = {  # of a project, and what each answers
     "reports/founder.html": "Should it be released?",
     "data/validate/report.html": "Are the pairs fit to learn from?",
     "data/split/report.html": "Which pairs are held out?",
+    "data/labels/report.html": "Which labels are doubtful?",
     "reports/compare.html": "Which version is ahead? (once versions were compared)",
 }
 

@@ -132,7 +132,7 @@ def make_app(study_id: str, pages: Mapping[str, Served], *, hosts: set[str] | No
         return web.Response(body=served.page, headers=headers)
 
     async def show_form(request: web.Request) -> web.Response:
-        return _hand_in_page(found(request).editor)
+        return hand_in_page(found(request).editor)
 
     async def hand_in(request: web.Request) -> web.Response:
         served = found(request)
@@ -142,11 +142,11 @@ def make_app(study_id: str, pages: Mapping[str, Served], *, hosts: set[str] | No
         form = await request.post()
         sent, receipt = form.get("ballot"), form.get("receipt", "")
         if not isinstance(sent, web.FileField) or not sent.filename or not isinstance(receipt, str):
-            return _hand_in_page(
+            return hand_in_page(
                 served.editor, problem="choose the file `ballot-....json` that your page saved"
             )
         if not receipt.strip():
-            return _hand_in_page(
+            return hand_in_page(
                 served.editor, problem="the receipt is missing: your page shows it when it is sealed"
             )
         data = sent.file.read()
@@ -160,11 +160,11 @@ def make_app(study_id: str, pages: Mapping[str, Served], *, hosts: set[str] | No
                 editor=served.editor,
             )
         except BluePencilError as error:
-            return _hand_in_page(served.editor, problem=str(error))
+            return hand_in_page(served.editor, problem=str(error))
         say(
             f"{served.editor} has handed in {taken.target}; next: git add {taken.target.parent} && git commit"
         )
-        return _hand_in_page(served.editor, receipt=taken.sha256[:SHORT_RECEIPT])
+        return hand_in_page(served.editor, receipt=taken.sha256[:SHORT_RECEIPT])
 
     app = web.Application(middlewares=[_guard(hosts)], client_max_size=LARGEST_BALLOT)
     app.router.add_get("/{token:[0-9a-f]+}", show_ballot)
@@ -189,7 +189,8 @@ def _guard(hosts: set[str] | None) -> Middleware:
     return guard
 
 
-def _hand_in_page(editor: str, *, problem: str = "", receipt: str = "") -> web.Response:
+def hand_in_page(editor: str, *, problem: str = "", receipt: str = "") -> web.Response:
+    """The form, with what was wrong; or that the ballot is here, with its receipt."""
     page = render_page("serving/hand_in.html.j2", editor=editor, problem=problem, receipt=receipt, links=())
     headers = {"Content-Security-Policy": FORM_POLICY, "Content-Type": "text/html; charset=utf-8"}
     headers["Referrer-Policy"] = (

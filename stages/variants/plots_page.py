@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from stages.errors import InputError
 from stages.files.io import write_text
-from stages.pages.html import render_page
+from stages.pages.html import Link, link_pages, render_page
 
 
 class Plots(NamedTuple):
@@ -26,7 +26,7 @@ def write_plots(revs: Sequence[str], page: Path) -> Plots:
     plots = read_plots(ask_dvc(revs))
     if not plots.drawn:
         raise InputError("no plot has data yet; run `dvc repro`, or name a revision that has results")
-    write_text(page, render_plots(plots))
+    write_text(page, render_plots(plots, links=link_pages(page)))
     return plots
 
 
@@ -51,13 +51,14 @@ def read_plots(answer: Mapping[str, Any]) -> Plots:
     return Plots(drawn, [name for name in panels if name not in drawn])
 
 
-def render_plots(plots: Plots) -> str:
+def render_plots(plots: Plots, *, links: Sequence[Link] = ()) -> str:
     """The page; a text from data can end no script."""
     from vl_convert import javascript_bundle  # starts a JavaScript engine: seconds
 
     specs = json.dumps(list(plots.drawn.values())).replace("<", "\\u003c")
     return render_page(
         "variants/plots.html.j2",
+        links=links,
         names=list(plots.drawn),
         empty=plots.empty,
         vega=Markup(javascript_bundle("window.vegaEmbed = vegaEmbed;")),  # noqa: S704  the library itself
