@@ -31,6 +31,12 @@ class StudyError(BluePencilError):
     """The blind study's files, seal or ballots do not fit together."""
 
 
+class HarvestError(StudyError):
+    """A study that is not revealed, or was harvested before, gives no pairs."""
+
+    exit_code = 1
+
+
 class ReleaseError(BluePencilError):
     """A release is refused, or one on disk is not what was released."""
 

@@ -95,7 +95,21 @@ def keep(
     write_jsonl(path, rows)
     n_held_out = sum(row.part == "holdout" for row in read_kept(path))
     typer.echo(f"{path}: {n_held_out} held-out pairs and {len(rows) - n_held_out} others of the last split")
+    if last is not None:
+        from stages.variants.compare import count_all_looks
+        from stages.variants.experiments import list_experiments
+
+        everything = list_experiments()
+        n_looks = count_all_looks(everything, everything[0])  # the workspace
+        typer.echo(
+            f"these held-out pairs have been scored {times(n_looks)}; a round that keeps them keeps that"
+        )
     typer.echo(f"set `split.keep: {path}` in params.yaml, commit both, and run `dvc repro`")
+
+
+def times(n: int) -> str:
+    """How often, in words."""
+    return "once" if n == 1 else f"{n} times"
 
 
 def parse_columns(columns: list[str]) -> dict[str, str]:

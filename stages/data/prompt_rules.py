@@ -1,13 +1,13 @@
 """The rules of the fresh prompts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from stages.data.forms.rows import Finding, RawRow, read_prompt
 from stages.data.near_duplicates import find_near_duplicates
 from stages.data.pair_index import PairIndex
 from stages.data.shared_runs import RunLengths, find_shared_runs
-from stages.data.texts import TextTable
+from stages.data.texts import TextTable, normalise, text_key
 from stages.data.validation import CheckedRows, Settings, collect_findings
 from stages.files.pairs import Prompt
 
@@ -26,6 +26,7 @@ def check_prompts(rows: Iterable[RawRow], index: PairIndex, settings: Settings) 
     seen: dict[tuple[str, object], int] = {}
     table = TextTable()
     numbers, others = dict[int, int](), dict[int, str]()
+    ties = dict(zip(index.ties[3].tolist(), index.ties[0].tolist(), strict=True))
     for number, row in enumerate(rows):
         prompt, problem = read_prompt(row)
         lines.append(row.line)
@@ -43,8 +44,8 @@ def check_prompts(rows: Iterable[RawRow], index: PairIndex, settings: Settings) 
             findings.append(
                 (number, Finding("prompts_are_unique", ", ".join(alike)))
             )  # one a row: rows count
-        if index.texts.find(prompt.prompt) is not None:
-            findings.append((number, Finding("prompts_are_fresh", "it stands in a pair")))
+        if place := _place_in_pairs(prompt.prompt, index, ties):
+            findings.append((number, Finding("prompts_are_fresh", f"it stands in {place}")))
         else:
             others[number] = prompt.prompt
     findings += _stale(others, index, settings.lengths)
@@ -52,6 +53,16 @@ def check_prompts(rows: Iterable[RawRow], index: PairIndex, settings: Settings) 
     checked = collect_findings("prompts", lines, ids, findings, settings.rules)
     kept = [prompt for prompt, keep in zip(prompts, checked.kept, strict=True) if keep and prompt is not None]
     return CheckedPrompts(checked, kept)
+
+
+def _place_in_pairs(prompt: str, index: PairIndex, ties: Mapping[int, int]) -> str:
+    """The pair that has this very text, "" where none has; `ties` has the line of each undecided prompt."""
+    text, line = index.texts.find(prompt), ties.get(text_key(normalise(prompt)))
+    if text is None:
+        return "" if line is None else f"line {line} of the pairs, a tie"
+    texts = index.pair_texts
+    entry = int(((texts.prompts == text) | (texts.chosen == text) | (texts.rejected == text)).argmax())
+    return f"pair {index.ids.all[index.column('id')[entry]]}, line {index.column('line')[entry]} of the pairs"
 
 
 def _stale(prompts: dict[int, str], index: PairIndex, lengths: RunLengths) -> list[tuple[int, Finding]]:

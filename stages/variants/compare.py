@@ -7,6 +7,7 @@ from pathlib import Path
 from stages.decision.writing_remark import WritingEvidence, parse_writing
 from stages.errors import InputError
 from stages.files.io import read_jsonl, write_text
+from stages.files.pairs import SplitPair, split_sha256
 from stages.inference.generation.completions import Generation
 from stages.inference.mmlu.questions import MmluAnswer
 from stages.logprobs.margins import MarginRow
@@ -29,13 +30,19 @@ from stages.variants.comparison import (
     print_comparison,
     table_rows,
 )
-from stages.variants.experiments import Experiment, list_experiments, list_past_looks, resolve_revision
+from stages.variants.experiments import (
+    HOLDOUT,
+    MARGINS,
+    Experiment,
+    list_experiments,
+    list_past_looks,
+    resolve_revision,
+)
 from stages.variants.paired import NotComparable, compare_answers, compare_margins
 from stages.variants.pareto_plot import plot_pareto
 from stages.variants.variants import (
     Candidate,
     Variant,
-    count_looks,
     differing_params,
     flatten_params,
     interval_after_choosing,
@@ -44,7 +51,6 @@ from stages.variants.variants import (
     read_selection,
 )
 
-MARGINS = paths.MARGINS.as_posix()
 ANSWERS = paths.mmlu_answers("policy").as_posix()
 COMPLETIONS = paths.generations("policy").as_posix()
 BASE_COMPLETIONS = paths.generations("base").as_posix()
@@ -129,10 +135,24 @@ def count_all_looks(everything: Sequence[Experiment], chosen: Experiment) -> int
 
     Scores of other held-out pairs, as of a rehearsal before the real data came, are no looks at these.
     """
-    holdout = chosen.look.holdout if chosen.look else None
-    alike = [one for one in everything if one.look and one.look.holdout == holdout]
-    past = (look.margins for look in list_past_looks() if look.holdout == holdout)
-    return count_looks((as_variant(one, with_length=False) for one in alike), past=past)
+    holdout = chosen.look.holdout if chosen.look else chosen.hashes.get(HOLDOUT)
+    looks = [one.look for one in everything if one.look] + list_past_looks()
+    same = {md5 for md5 in {look.holdout for look in looks} if has_same_pairs(md5, holdout, everything)}
+    return len({look.margins for look in looks if look.holdout in same})
+
+
+def has_same_pairs(first: str | None, second: str | None, everything: Sequence[Experiment]) -> bool:
+    """Are two versions of data/split/holdout.jsonl the same pairs? Another round may join others to them."""
+    if first == second or first is None or second is None:
+        return first == second
+    files = {one.hashes[HOLDOUT]: one.outs[HOLDOUT] for one in everything if HOLDOUT in one.outs}
+    return first in files and second in files and name_split(files[first]) == name_split(files[second])
+
+
+@cache
+def name_split(holdout: Path) -> str:
+    """The hash of the held-out pairs' ids and texts."""
+    return split_sha256(read_jsonl(holdout, SplitPair))
 
 
 def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
@@ -147,7 +167,6 @@ def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
         gates=read_gates(experiment.metrics.get(paths.GATE_METRICS.as_posix())),
         selection=read_selection(experiment.metrics.get(paths.ACCURACY_METRICS.as_posix())),
         mean_n_tokens=length,
-        margins_hash=experiment.hashes.get(MARGINS),
         length_ratio=length / base_length if length and base_length else None,
         made_up=writing.unsupported_per_100_words if isinstance(writing, WritingEvidence) else None,
         trained_on=experiment.trained_on,

@@ -34,7 +34,6 @@ class Variant(NamedTuple):
     gates: StoredGates | None
     selection: Selection | None
     mean_n_tokens: float | None
-    margins_hash: str | None
     length_ratio: float | None = None  # mean tokens of its completions over those of the base
     made_up: Rate | None = None  # figures and names that no prompt gave, in 100 words
     trained_on: str | None = None  # hash of all that `train` read, code included
@@ -85,14 +84,6 @@ def differing_params(variants: Sequence[Variant]) -> dict[str, list[str]]:
     names = sorted({name for variant in variants for name in variant.params})
     values = {name: [variant.params.get(name, "–") for variant in variants] for name in names}
     return {name: row for name, row in values.items() if len(set(row)) > 1}
-
-
-def count_looks(variants: Iterable[Variant], *, past: Iterable[str] = ()) -> int:
-    """How often the held-out pairs have been scored: equal margins are one look, however often kept.
-
-    `past` has the margins' hashes of runs whose variants may be gone.
-    """
-    return len({variant.margins_hash for variant in variants if variant.margins_hash} | {*past})
 
 
 def interval_after_choosing(

@@ -126,7 +126,7 @@ def make_variant(
         accuracy=gate._replace(value=accuracy), winrate=gate, capability=gate._replace(value=drop)
     )
     share = None if selection is None else Selection(selection, 0.0, 1.0, 24)
-    variant = Variant(name, "f" * 40, {}, parse_gates({"gate": gates}), share, None, "hash-" + name)
+    variant = Variant(name, "f" * 40, {}, parse_gates({"gate": gates}), share, None)
     return variant._replace(**changed)
 
 

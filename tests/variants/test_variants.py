@@ -8,7 +8,6 @@ from stages.variants.comparison import gate_cell
 from stages.variants.paired import Outcome, compare_outcomes
 from stages.variants.pareto_plot import plot_pareto
 from stages.variants.variants import (
-    count_looks,
     differing_params,
     flatten_params,
     interval_after_choosing,
@@ -102,12 +101,6 @@ def test_only_parameters_that_differ_are_shown():
     first = make_variant("a", params=flatten_params({"train": {"beta": 0.1, "lora": {"r": 8}}, "seed": 1}))
     second = make_variant("b", params=flatten_params({"train": {"beta": 0.3, "lora": {"r": 8}}}))
     assert differing_params([first, second]) == {"seed": ["1", "–"], "train.beta": ["0.1", "0.3"]}
-
-
-def test_equal_margins_are_one_look():
-    looks = [make_variant("a"), make_variant("b"), make_variant("a"), make_variant("c", margins_hash=None)]
-    assert count_looks(looks) == 2
-    assert count_looks(looks, past=["hash-a", "hash-gone"]) == 3
 
 
 def test_the_frontier_is_what_nothing_beats_in_both():

@@ -81,6 +81,17 @@ def reveal_key(
     reveal(despite_missing=despite_missing, study_id=study_id)
 
 
+@app.command("harvest")
+def harvest_votes(
+    to: Annotated[Path, typer.Option(help="The .jsonl file, new or of pairs, that the rows are added to.")],
+    study_id: StudyId = "",
+) -> None:
+    """Turn a revealed study into preference pairs, one row a vote, for the next round."""
+    from stages.cli.study.harvest import harvest
+
+    harvest(to, study_id)
+
+
 @app.command()
 def verify(study_id: StudyId = "") -> None:
     """Check every file of a study against its seal, receipts and git; exit code 2 where one does not fit."""
