@@ -56,6 +56,7 @@ calibrate: venv ## coverage and false-pass rates on thousands of simulated model
 	$(BIN)/python -m benchmarks.calibrate_accuracy
 	$(BIN)/python -m benchmarks.calibrate_choice
 	$(BIN)/python -m benchmarks.calibrate_ceiling
+	$(BIN)/python -m benchmarks.calibrate_curve
 
 torture: venv ## kill, starve and confuse every stage of a tiny pipeline; each time the next repro must heal it
 	@command -v faketime >/dev/null || { apt-get update -qq && apt-get install -y -qq faketime; } >/dev/null 2>&1 \

@@ -5,6 +5,7 @@ and the tables that `dvc plots` draws in `data/accuracy/`.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from stages.files.io import read_jsonl, replacing_folder, write_csv, write_json
 from stages.files.json_text import as_written
@@ -27,6 +28,15 @@ from stages.run.shell import run_stage
 SHARE_COLUMNS = ["kind", "name", "k", "n", "accuracy", "low", "high"]
 
 
+class Tables(NamedTuple):
+    """The rows of each table about the held-out pairs."""
+
+    histogram: list[HistogramBin]
+    calibration: list[Bin]
+    slices: list[Slice]
+    rules: list[Slice]
+
+
 def main() -> None:
     """Turn margins into shares."""
     params = load_params()
@@ -35,16 +45,24 @@ def main() -> None:
     holdout = rows_of(rows, "holdout")
     pairs = {pair.pair_id: pair for pair in read_jsonl(paths.HOLDOUT_PAIRS, SplitPair)}
 
+    found = summarise(rows, tolerance, min_share=as_written(min_share))
+    tables = Tables([], [], [], [])  # with size.n_holdout_scored 0 each has a header only
+    if holdout:
+        found["holdout"] = {**found["holdout"], **summarise_votes(holdout, tolerance, pairs)}
+        tables = Tables(
+            margin_histogram(holdout),
+            calibration(holdout),
+            slices(holdout, tolerance, pairs),
+            rules_beside(holdout, tolerance),
+        )
     with replacing_folder(paths.ACCURACY_PLOTS) as folder:
         write_csv(
             folder / "margins.csv", ["pair_id", "margin"], [[row.pair_id, row.margin] for row in holdout]
         )
-        write_csv(folder / "histogram.csv", HistogramBin._fields, margin_histogram(holdout))
-        write_csv(folder / "calibration.csv", Bin._fields, calibration(holdout))
-        write_csv(folder / "slices.csv", SHARE_COLUMNS, flatten(slices(holdout, tolerance, pairs)))
-        write_csv(folder / "rules.csv", SHARE_COLUMNS, flatten(rules_beside(holdout, tolerance)))
-    found = summarise(rows, tolerance, min_share=as_written(min_share))
-    found["holdout"] = {**found["holdout"], **summarise_votes(holdout, tolerance, pairs)}
+        write_csv(folder / "histogram.csv", HistogramBin._fields, tables.histogram)
+        write_csv(folder / "calibration.csv", Bin._fields, tables.calibration)
+        write_csv(folder / "slices.csv", SHARE_COLUMNS, flatten(tables.slices))
+        write_csv(folder / "rules.csv", SHARE_COLUMNS, flatten(tables.rules))
     write_json(paths.ACCURACY_METRICS, found)
 
 

@@ -7,11 +7,10 @@ its gate invalid. What the probe and `writing` found is a warning beside the ver
 
 from stages.decision.data_facts import gather_data_facts
 from stages.decision.evidence import (
-    AccuracyEvidence,
     DataEvidence,
     SplitEvidence,
+    parse_accuracy,
     parse_capability,
-    parse_evidence,
     parse_winrate,
     require_evidence,
 )
@@ -41,7 +40,7 @@ def main() -> None:
         study_id=present_study_id(),
     )
     accuracy = judge_accuracy(
-        parse_evidence(documents["accuracy"], "holdout", AccuracyEvidence),
+        parse_accuracy(documents["accuracy"]),
         facts,
         limits=limits.accuracy,
     )

@@ -21,7 +21,8 @@ def main() -> None:
     """Train, checking before the first step that the policy still is the base."""
     params = load_params()
     train, runtime, config = params.train, params.runtime, Path(params.processes.accelerate_config)
-    pairs = first_rows(read_jsonl(paths.TRAIN_PAIRS, SplitPair), params.size.n_train, key="size.n_train")
+    there = first_rows(read_jsonl(paths.TRAIN_PAIRS, SplitPair), params.size.n_train, key="size.n_train")
+    pairs = first_rows(there, train.n_pairs, key="train.n_pairs")
 
     processes.start_training(config, runtime, module="stages.train")
     runtime = processes.share_threads(runtime)

@@ -98,7 +98,7 @@ def rows_text(change: str) -> str:
         ("nan", "NaN is not a number"),
         ("cut", "line 4: not valid JSON"),
         ("another split", "belongs to another split"),
-        ("empty", "no held-out pair was scored"),
+        ("empty", "no pair was scored"),
     ],
 )
 def test_half_the_data_gives_no_number(change: str, message: str) -> None:

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from stages.cli import data, labels, pipeline
 from stages.cli.compare import compare
+from stages.cli.curve import curve
 from stages.cli.doctor import doctor
 from stages.cli.gate import gate
 from stages.cli.plots import plots
@@ -30,6 +31,7 @@ ORDER = [
     "repro",
     "exp",
     "compare",
+    "curve",
     "plots",
     "study",
     "gate",
@@ -64,6 +66,7 @@ app.command(rich_help_panel=BEFORE)(doctor)
 app.command(context_settings=PASS_ON, rich_help_panel=RUN)(pipeline.repro)
 app.command(context_settings=PASS_ON, rich_help_panel=RUN)(pipeline.exp)
 app.command(rich_help_panel=RUN)(compare)
+app.command(rich_help_panel=RUN)(curve)
 app.command(rich_help_panel=RUN)(plots)
 app.add_typer(study.app, name="study", help="Run the editor-blind study.", rich_help_panel=JUDGE)
 app.command(rich_help_panel=JUDGE)(gate)

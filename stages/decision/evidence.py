@@ -206,6 +206,13 @@ def require_evidence(document: Document, section: str, model: type[Model]) -> Mo
     return Problem(f"The metrics file of {section} is missing.") if parsed is None else parsed
 
 
+def parse_accuracy(document: Document) -> AccuracyEvidence | Problem | None:
+    """The held-out accuracy; None where only the selection pairs were scored (size.n_holdout_scored 0)."""
+    if isinstance(document, Mapping) and "holdout" not in document and "selection" in document:
+        return None
+    return parse_evidence(document, "holdout", AccuracyEvidence)
+
+
 def parse_winrate(document: Document) -> WinrateEvidence | WinrateStatus | Problem | None:
     """The study's status, with its numbers where it is complete; a mere rehearsal is no study."""
     if isinstance(document, Mapping) and "winrate" not in document and "rehearsal" in document:

@@ -41,12 +41,12 @@ class Share(NamedTuple):
 
 
 def check_rows(rows: Sequence[MarginRow]) -> None:
-    """InputError where a pair stands twice, nothing was held out, or rows stem from several splits."""
+    """InputError where a pair stands twice, nothing was scored, or rows stem from several splits."""
     twice = sorted(name for name, n in Counter(row.pair_id for row in rows).items() if n > 1)
     if twice:
         raise InputError(f"{PLACE}: pairs stand twice: {_named(twice)}; {WAY_OUT}")
-    if not any(row.part == "holdout" for row in rows):
-        raise InputError(f"{PLACE}: no held-out pair was scored; {WAY_OUT}")
+    if not rows:
+        raise InputError(f"{PLACE}: no pair was scored; {WAY_OUT}")
     if len({row.split_sha256 for row in rows}) != 1:
         raise InputError(f"{PLACE}: rows of several splits; {WAY_OUT}")
 
@@ -95,10 +95,10 @@ def share_with_interval(values: Sequence[float], components: Sequence[str]) -> S
 def summarise(
     rows: Sequence[MarginRow], tolerance: float, *, min_share: Fraction
 ) -> dict[str, Mapping[str, float | int | str]]:
-    """All of `metrics/accuracy.json`; without pairs to choose by there is no `selection`."""
-    selection = rows_of(rows, "selection")
+    """All of `metrics/accuracy.json`; what was not scored has no part."""
+    holdout, selection = rows_of(rows, "holdout"), rows_of(rows, "selection")
     return {
-        "holdout": summarise_holdout(rows_of(rows, "holdout"), tolerance, min_share=min_share),
+        **({"holdout": summarise_holdout(holdout, tolerance, min_share=min_share)} if holdout else {}),
         **({"selection": summarise_selection(selection, tolerance)} if selection else {}),
     }
 

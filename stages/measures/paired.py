@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
@@ -31,6 +31,32 @@ class PairedDifference(NamedTuple):
         return float(mcnemar([[0, self.n_up], [self.n_down, 0]], exact=True).pvalue)
 
 
+class Spread(NamedTuple):
+    """How far a mean of differences can be trusted; without `df` it is about normal."""
+
+    variance: float
+    df: float | None
+
+    @property
+    def is_clustered(self) -> bool:
+        """Is it the variance of clusters, with Student's t?"""
+        return self.df is not None
+
+
+def spread_of_mean(values: ArrayLike, clusters: ArrayLike | None, *, is_bounded: bool) -> Spread | None:
+    """The larger of two variances, as `paired_difference` says; None of one cluster of several values."""
+    x = np.asarray(values, dtype=float)
+    n = len(x)
+    independent = float(np.var(x)) / n
+    clustered = None if clusters is None else clustered_mean(x, clusters)
+    if clustered is None and clusters is not None and n > 1:
+        return None
+    more = is_bounded / n**2
+    if clustered is not None and clustered.variance > independent:
+        return Spread(clustered.variance + more, clustered.df)
+    return Spread(independent + more, None)
+
+
 def paired_difference(
     values: ArrayLike, clusters: ArrayLike | None, *, is_bounded: bool = True
 ) -> PairedDifference:
@@ -47,18 +73,10 @@ def paired_difference(
     if n == 0:
         raise ValueError("a difference needs at least one pair")
     mean = float(np.mean(x))
-    independent = float(np.var(x)) / n
-    clustered = None if clusters is None else clustered_mean(x, clusters)
-    levels = [ONE_SIDED, TWO_SIDED]
-    reach = stats.norm.ppf(levels) * np.sqrt(independent + is_bounded / n**2)
-    is_clustered = clustered is not None and clustered.variance > independent
-    if clustered is not None and is_clustered:
-        reach = stats.t.ppf(levels, clustered.df) * np.sqrt(clustered.variance + is_bounded / n**2)
-    elif clusters is not None and clustered is None and n > 1:
-        if not is_bounded:
-            raise ValueError("differences of one cluster that nothing bounds have no interval")
-        reach = np.array([2.0, 2.0])
-    one_sided, two_sided = reach
+    spread = spread_of_mean(x, clusters, is_bounded=is_bounded)
+    if spread is None and not is_bounded:
+        raise ValueError("differences of one cluster that nothing bounds have no interval")
+    one_sided, two_sided = (2.0, 2.0) if spread is None else quantiles(spread.df) * np.sqrt(spread.variance)
     ends = np.array([mean - two_sided, mean + two_sided, mean - one_sided, mean + one_sided])
     low, high, low_one_sided, high_one_sided = (np.clip(ends, -1, 1) if is_bounded else ends).tolist()
     return PairedDifference(
@@ -70,5 +88,12 @@ def paired_difference(
         high=high,
         low_one_sided=low_one_sided,
         high_one_sided=high_one_sided,
-        is_clustered=is_clustered,
+        is_clustered=spread is not None and spread.is_clustered,
     )
+
+
+def quantiles(df: float | None) -> NDArray[np.float64]:
+    """Of one-sided and of two-sided 95 %, Student's or without `df` the normal ones."""
+    levels = [ONE_SIDED, TWO_SIDED]
+    found: NDArray[np.float64] = stats.norm.ppf(levels) if df is None else stats.t.ppf(levels, df)
+    return found

@@ -12,6 +12,7 @@ from stages.decision.evidence import (
     SplitEvidence,
     WinrateEvidence,
     WinrateStatus,
+    parse_accuracy,
     parse_capability,
     parse_evidence,
     parse_winrate,
@@ -49,7 +50,7 @@ class Coverage(NamedTuple):
 
 def gather_measures(documents: Mapping[str, Document]) -> Measures:
     """The numbers that can be believed; a broken or missing file gives none."""
-    accuracy = parse_evidence(documents["accuracy"], "holdout", AccuracyEvidence)
+    accuracy = parse_accuracy(documents["accuracy"])
     winrate = parse_winrate(documents["winrate"])
     capability = parse_capability(documents["capability"])
     return Measures(
@@ -67,7 +68,11 @@ def gather_coverage(
     split = parse_evidence(documents["split"], "split", SplitEvidence)
     winrate = parse_winrate(documents["winrate"])
     n_train = split.n_train if isinstance(split, SplitEvidence) else 0
-    wanted, study, n_prompts = params.size.n_train, params.study, params.generate.n_prompts
+    wanted, study, n_prompts = (
+        (params.size.n_train, params.train.n_pairs),
+        params.study,
+        params.generate.n_prompts,
+    )
     is_synthetic = (
         any(synthetic_items)
         or (isinstance(data, DataEvidence) and data.is_synthetic)
@@ -76,7 +81,7 @@ def gather_coverage(
         or (measures.accuracy is not None and measures.accuracy.n_synthetic > 0)
     )
     return Coverage(
-        n_trained=n_train if wanted == "all" else min(wanted, n_train),
+        n_trained=min([n_train, *(n for n in wanted if n != "all")]),
         n_train=n_train,
         n_holdout_scored=measures.accuracy.n if measures.accuracy else 0,
         n_holdout=params.split.n_holdout,

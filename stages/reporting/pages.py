@@ -26,6 +26,7 @@ from stages.reporting.excerpts import Excerpts, choose_excerpts, parse_scores
 from stages.reporting.identity import Commit, Judging, identify
 from stages.reporting.made_up import MadeUp, tell_made_up
 from stages.reporting.model_card import card_metadata, format_setting, front_matter
+from stages.reporting.price import say_price
 from stages.reporting.story import Notice, Story, tell_story
 from stages.repository.git import day_of_last_commit, differs_from_head, head_revision
 from stages.run import paths
@@ -58,6 +59,7 @@ class Findings(NamedTuple):
     judging: Judging
     commit: Commit | None
     base: BaseManifest
+    price: str = ""  # of more pairs, where there is a learning curve
 
 
 def founder_page(
@@ -118,12 +120,13 @@ def read_findings() -> Findings:
     items = read_jsonl(paths.BLIND_ITEMS, BlindItem)
     measures = gather_measures(documents)
     synthetic_items = (item.synthetic for item in items)
+    coverage = gather_coverage(documents, measures, params, synthetic_items=synthetic_items)
     return Findings(
         params=params,
         documents=documents,
         gates=gates,
         measures=measures,
-        coverage=gather_coverage(documents, measures, params, synthetic_items=synthetic_items),
+        coverage=coverage,
         excerpts=choose_excerpts(
             items, read_scores() if is_usable(gates.winrate) else {}, is_judged=measures.winrate is not None
         ),
@@ -132,6 +135,7 @@ def read_findings() -> Findings:
         judging=read_judging(documents, measures),
         commit=read_commit(),
         base=read_record(paths.BASE_MODEL / MANIFEST, BaseManifest),
+        price=read_price(coverage),
     )
 
 
@@ -170,6 +174,14 @@ def read_made_up(params: Params, items: Sequence[BlindItem], *, is_judged: bool)
         return tell_made_up(document, mentions, items, max_rise=max_rise, is_judged=is_judged)
     except ValueError as error:
         raise InputError(f"{MENTIONS}: cannot be read ({error}); run `dvc repro writing`") from error
+
+
+def read_price(coverage: Coverage) -> str:
+    """What more pairs would cost; InputError where the curve is not what `bluepencil curve` writes."""
+    try:
+        return say_price(read_json_if_there(paths.CURVE), coverage)
+    except ValueError as error:
+        raise InputError(f"{paths.CURVE}: {error} Write it again: `bluepencil curve --keep`") from error
 
 
 def read_settings(params: Params) -> dict[str, str]:
@@ -216,6 +228,6 @@ def _story(findings: Findings, n_looks: int | None, override: str | None) -> Sto
         study_reason=study_words(findings.documents),
         n_looks=n_looks,
         override=override,
-        more=[Notice("note", findings.made_up.note)] if findings.made_up.note else [],
+        more=[Notice("note", note) for note in (findings.made_up.note, findings.price) if note],
         notes={"accuracy": [ceiling]} if ceiling else {},
     )

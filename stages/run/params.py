@@ -35,6 +35,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
 AllOrCount = Literal["all"] | Count
+AllOrCountOrZero = Literal["all"] | CountOrZero
 
 
 def refuse_relative_path_outside(path: str) -> str:
@@ -180,7 +181,7 @@ class RowsParams(Section):
 class SizeParams(Section):
     n_train: AllOrCount
     n_selection_scored: AllOrCount
-    n_holdout_scored: AllOrCount
+    n_holdout_scored: AllOrCountOrZero
     n_questions: AllOrCount
 
 
@@ -244,6 +245,7 @@ class LabelsParams(Section):
 
 
 class TrainParams(Section):
+    n_pairs: AllOrCount
     method: Literal["lora", "qlora", "full"]
     loss_type: Annotated[list[LossType], Field(min_length=1)]
     loss_weights: list[NonNegative] | None

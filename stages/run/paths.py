@@ -19,6 +19,7 @@ SELECTION_PAIRS = DATA / "split/selection.jsonl"
 HOLDOUT_PAIRS = DATA / "split/holdout.jsonl"
 SPLIT_REPORT = DATA / "split/report.html"
 SPLIT_METRICS = METRICS / "split.json"
+CURVE = DATA / "curve/curve.json"  # in git, written by `bluepencil curve --keep`
 KEPT = DATA / "kept"  # earlier splits and further votes, in git
 
 DOUBT = DATA / "labels/doubt.jsonl"

@@ -30,6 +30,8 @@ from stages.variants.comparison import (
     print_comparison,
     table_rows,
 )
+from stages.variants.curve import FoundCurve, find_curve
+from stages.variants.curve_page import Panel, make_panel
 from stages.variants.experiments import (
     HOLDOUT,
     MARGINS,
@@ -54,6 +56,7 @@ from stages.variants.variants import (
 ANSWERS = paths.mmlu_answers("policy").as_posix()
 COMPLETIONS = paths.generations("policy").as_posix()
 BASE_COMPLETIONS = paths.generations("base").as_posix()
+AFTER_ACCURACY = (paths.GATE_METRICS.as_posix(), paths.WRITING_METRICS.as_posix())
 N_PAIRED_UNASKED = 2  # the best two; reading the answers of a hundred variants takes too long
 NOT_AT_HAND = NotComparable("The rows of one of them are not in the cache; `dvc pull` or `dvc repro` them.")
 
@@ -70,14 +73,16 @@ def compare_variants(revs: Sequence[str], page: Path | None) -> None:
     )
     print_comparison(comparison, open_console())
     if page is not None:
-        write_text(page, render_comparison(comparison, links=link_pages(page)))
+        curve = find_curve(everything, tolerance=load_params().watch.margin_tolerance)
+        panel = make_panel(curve) if isinstance(curve, FoundCurve) else None
+        write_text(page, render_comparison(comparison, links=link_pages(page), curve=panel))
         print(f"\nWritten: {page}")
 
 
 def choose_experiments(everything: Sequence[Experiment], revs: Sequence[str]) -> list[Experiment]:
     """The experiments that `revs` name, or all that have scored anything; InputError names what is gone."""
     if not revs:
-        scored = [one for one in everything if MARGINS in one.hashes]
+        scored = [one for one in everything if one.look]
         if not scored:
             raise InputError("compare: no experiment has scored the held-out pairs; run `dvc exp run` first")
         return without_repeats(scored)
@@ -159,18 +164,26 @@ def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
     """The experiment's numbers; the mean length is that of its cached completions."""
     length = mean_n_tokens(experiment.outs.get(COMPLETIONS)) if with_length else None
     base_length = mean_n_tokens(experiment.outs.get(BASE_COMPLETIONS)) if with_length else None
-    writing = parse_writing(experiment.metrics.get(paths.WRITING_METRICS.as_posix()))
+    metrics = experiment.metrics
+    if scores_no_holdout(experiment):  # it ended before these, so its commit has them from another run
+        metrics = {path: found for path, found in metrics.items() if path not in AFTER_ACCURACY}
+    writing = parse_writing(metrics.get(paths.WRITING_METRICS.as_posix()))
     return Variant(
         name=experiment.name,
         rev=experiment.rev,
         params=flatten_params(experiment.params),
-        gates=read_gates(experiment.metrics.get(paths.GATE_METRICS.as_posix())),
-        selection=read_selection(experiment.metrics.get(paths.ACCURACY_METRICS.as_posix())),
+        gates=read_gates(metrics.get(paths.GATE_METRICS.as_posix())),
+        selection=read_selection(metrics.get(paths.ACCURACY_METRICS.as_posix())),
         mean_n_tokens=length,
         length_ratio=length / base_length if length and base_length else None,
         made_up=writing.unsupported_per_100_words if isinstance(writing, WritingEvidence) else None,
         trained_on=experiment.trained_on,
     )
+
+
+def scores_no_holdout(experiment: Experiment) -> bool:
+    """Is it a run that ends at the selection accuracy, as those of a learning curve?"""
+    return flatten_params(experiment.params).get("size.n_holdout_scored") == "0"
 
 
 @cache
@@ -181,10 +194,11 @@ def mean_n_tokens(completions: Path | None) -> float | None:
 
 
 def describe_choice(experiment: Experiment, *, n_looks: int, tolerance: float) -> Choice | None:
-    """The held-out accuracy of the variant that ranks first; None where its margins are not cached."""
-    if MARGINS not in experiment.outs:
+    """The held-out accuracy of the variant that ranks first; None where no margin of it is cached."""
+    cached = read_jsonl(experiment.outs[MARGINS], MarginRow) if MARGINS in experiment.outs else []
+    rows = [row for row in cached if row.part == "holdout"]
+    if not rows:
         return None
-    rows = [row for row in read_jsonl(experiment.outs[MARGINS], MarginRow) if row.part == "holdout"]
     wins = [float(row.margin > tolerance) for row in rows]
     clusters = [row.component_id for row in rows]
     return Choice(
@@ -213,8 +227,10 @@ def pair_up(first: Experiment, second: Experiment, *, tolerance: float) -> Pairi
     return Pairing(first.name, second.name, selection, accuracy, knowledge)
 
 
-def render_comparison(comparison: Comparison, *, links: Sequence[Link] = ()) -> str:
-    """The comparison as one self-contained page."""
+def render_comparison(
+    comparison: Comparison, *, links: Sequence[Link] = (), curve: Panel | None = None
+) -> str:
+    """The comparison as one self-contained page, with the learning curve where there is one."""
     return render_page(
         "variants/compare.html.j2",
         links=links,
@@ -227,5 +243,6 @@ def render_comparison(comparison: Comparison, *, links: Sequence[Link] = ()) -> 
         differs=bool(differing_params(comparison.variants)),
         choice=choice_lines(comparison),
         pairings=[pairing_lines(pairing) for pairing in comparison.pairings],
-        plots=plot_pareto(comparison.variants),
+        plots=[*plot_pareto(comparison.variants), *([curve.plot] if curve else [])],
+        curve=curve,
     )

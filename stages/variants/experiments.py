@@ -21,10 +21,12 @@ from stages.run.params import PARAMS_FILE
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is built in: ten times faster
 LOCK = "dvc.lock"
 METRICS = tuple(
-    path.as_posix() for path in (paths.GATE_METRICS, paths.ACCURACY_METRICS, paths.WRITING_METRICS)
+    path.as_posix()
+    for path in (paths.GATE_METRICS, paths.ACCURACY_METRICS, paths.WRITING_METRICS, paths.SPLIT_METRICS)
 )
 MARGINS = paths.MARGINS.as_posix()
 HOLDOUT = paths.HOLDOUT_PAIRS.as_posix()
+REFERENCE = paths.REFERENCE_LOGPS.as_posix()
 WORKSPACE = "workspace"
 
 
@@ -155,8 +157,11 @@ def _experiment(repo: Any, rev: str, name: str, files: Mapping[str, Any]) -> Exp
 
 
 def _find_look(stages: Sequence[Mapping[str, Any]]) -> Look | None:
-    """From the lock entry of the stage that wrote the margins."""
+    """From the lock entry of the stage that wrote the margins; None where it scored no held-out pair."""
     for stage in stages:
+        settings = (stage.get("params") or {}).get(str(PARAMS_FILE), {})
+        if settings.get("size.n_holdout_scored") == 0:
+            continue
         margins = next((out.get("md5") for out in stage.get("outs", []) if out["path"] == MARGINS), None)
         if margins:
             deps = {dep["path"]: dep.get("md5") for dep in stage.get("deps", [])}
@@ -165,6 +170,10 @@ def _find_look(stages: Sequence[Mapping[str, Any]]) -> Look | None:
 
 
 def _hash_deps(locked: Mapping[str, Any] | None) -> str | None:
-    """One hash of everything that a stage read, code included; None where it has not run."""
-    deps = sorted(f"{dep['path']} {dep.get('md5')}" for dep in (locked or {}).get("deps", []))
+    """One hash of everything that a stage read, code included; None where it has not run.
+
+    The base's log-probs follow from the rest, and hold as many pairs as a run asked for.
+    """
+    read = [dep for dep in (locked or {}).get("deps", []) if dep["path"] != REFERENCE]
+    deps = sorted(f"{dep['path']} {dep.get('md5')}" for dep in read)
     return hex_digest(*deps) if deps else None

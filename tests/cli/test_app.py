@@ -21,6 +21,7 @@ ORDER = [
     "repro",
     "exp",
     "compare",
+    "curve",
     "plots",
     "study",
     "gate",

@@ -14,7 +14,7 @@ from tests.support.tiny_models import write_tiny_base
 ROOT = Path(__file__).parent.parent.parent
 COPIED = (
     ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitattributes", ".gitignore", "dvc.yaml", "params.yaml", "pyproject.toml",
-    "stages", "sizes", "study", "data/ballots", "data/kept", "metrics", "models", "reports", "data/.gitignore",
+    "stages", "sizes", "study", "data/ballots", "data/curve", "data/kept", "metrics", "models", "reports", "data/.gitignore",
 )  # fmt: skip
 N_PAIRS = 160
 N_PROMPTS = 8
