@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from stages import accuracy
+from stages.decision.evidence import parse_accuracy
 from stages.errors import InputError
 from stages.files.io import read_json, write_jsonl
 from stages.files.pairs import SplitPair, split_sha256
@@ -66,6 +67,18 @@ def test_margins_become_metrics_and_tables() -> None:
     assert set(table("histogram.csv")[0]) == {"low", "high", "middle", "n"}
     assert sum(int(row["n"]) for row in table("histogram.csv")) == 3
     assert len(table("margins.csv")) == 3
+
+
+def test_without_a_held_out_pair_the_selection_alone_is_told() -> None:
+    params = json.loads(Path("params.yaml").read_text())
+    params["size"]["n_holdout_scored"] = 0
+    Path("params.yaml").write_text(json.dumps(params), encoding="utf-8")
+    write_jsonl(paths.MARGINS, [row for row in margin_rows() if row.part == "selection"])
+    accuracy.main()
+    metrics = read_json(paths.ACCURACY_METRICS)
+    assert set(metrics) == {"selection"}
+    assert parse_accuracy(metrics) is None  # which the gate calls pending: not run
+    assert table("slices.csv") == table("rules.csv") == table("margins.csv") == []
 
 
 def test_nothing_in_the_metrics_is_null_or_a_list_because_dvc_would_drop_it() -> None:

@@ -64,11 +64,8 @@ def count_trained(experiment: Experiment, params: Mapping[str, str]) -> int | No
     """How many pairs it was trained on; None where that is not known."""
     split = experiment.metrics.get(SPLIT, {}).get("split", {})
     there = split.get("n_train") if isinstance(split, Mapping) else None
-    numbers = [params.get(name, "") for name in (PART, ALL_TRAIN)]
-    wanted = [int(number) for number in numbers if number.isdigit()]
-    known = [*wanted, *([there] if isinstance(there, int) else [])]
-    is_known = isinstance(there, int) or numbers[0].isdigit() or (numbers[0] in ("", "all") and wanted)
-    return min(known) if known and is_known else None
+    known = [int(params[name]) for name in (PART, ALL_TRAIN) if params.get(name, "").isdigit()]
+    return min([*known, *([there] if isinstance(there, int) else [])], default=None)
 
 
 def read_curve(
