@@ -49,7 +49,7 @@ def selection_pairs_wanted(curve: Curve) -> int | None:
     if left <= 0:
         return None
     wanted = average.from_pairs * curve.n_selection / left
-    unit = 10 ** max(0, math.floor(math.log10(wanted)) - 1)
+    unit: int = 10 ** max(0, math.floor(math.log10(wanted)) - 1)
     return math.ceil(wanted / unit) * unit
 
 
