@@ -1,12 +1,23 @@
 """The base of every row that travels between stages, names that become file names, and what does not fit."""
 
+import re
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from stages.files.yaml_text import show
 
-ShortName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+def refuse_no_short_name(name: str) -> str:
+    """Refuse what could be markup, a path, or longer than a file's name may be."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", name):
+        raise ValueError(
+            "becomes a file's name, so it has 1 to 32 of a-z, 0-9, - and _; shorten or respell it"
+        )
+    return name
+
+
+ShortName = Annotated[str, AfterValidator(refuse_no_short_name)]
 
 
 class Record(BaseModel):

@@ -75,7 +75,11 @@ def make_opening(pairs: Sequence[RejudgedPair], params: Params, *, secret: bytes
         chance=0.5,
     )  # fmt: skip
     study_id = LABELS + study_id_of(pairs_bytes(pairs))
-    return Opening(study_id, items, prereg, secret, synthetic=False, items_sha256=sha256)
+    project = params.project
+    return Opening(
+        study_id, items, prereg, secret, synthetic=False, items_sha256=sha256, texts=project.texts,
+        language=project.language, minutes=params.study.plan.minutes_per_screen,
+    )  # fmt: skip
 
 
 def sealed_pairs_file(params: Params, study_id: str) -> Path:

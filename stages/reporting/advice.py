@@ -50,9 +50,10 @@ def warn_of_choosing(n_looks: int | None) -> str:
 def advise(states: dict[GateName, State], overall: State, coverage: Coverage, outlook: Outlook) -> list[str]:
     """What to do next, and what it costs in hours of editors; the first matching case."""
     if overall == "invalid":
+        again = f"Where the ballots cannot be put right, it takes a new blind test. {judging_cost(coverage)}"
         return [
             "Put right the check that went wrong, then run the tests again.",
-            "It costs computer time only.",
+            again if states["winrate"] == "invalid" else "It costs computer time only.",
         ]
     if overall == "fail":
         return [
@@ -67,8 +68,14 @@ def advise(states: dict[GateName, State], overall: State, coverage: Coverage, ou
             "Nothing on this page says how that will turn out.",
         ]
     if states["winrate"] == "pending":
+        others = {states["accuracy"], states["capability"]}
         return [
             judging_cost(coverage),
+            *(
+                ["Run the other tests in full before then. It costs computer time only."]
+                if "pending" in others
+                else []
+            ),
             "Set a day for the last ballot before the pages go out. The answer is ready that day.",
         ]
     if overall == "pending":

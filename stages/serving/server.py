@@ -5,6 +5,7 @@ keeps them. The sealed page goes out byte for byte. What comes in is checked and
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -83,8 +84,10 @@ def open_socket(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise StudyError(
-            f"{host} port {port}: cannot be listened on ({error.strerror}); name another with --port"
+            f"{host} port {port}: cannot be listened on ({reason}); name another with --port, or an address "
+            "of this machine with --host"
         ) from error
 
 

@@ -8,7 +8,6 @@
   const NARROW = { left: "A is better", tie: "About equal", right: "B is better" };
   const STRENGTHS = ["", "slight", "clear"];
   const REASONS = ["clearer", "more convincing", "better tone", "closer to the task", "fewer errors"];
-  const MINUTES_A_SCREEN = 2;
   const RECEIPT_DIGITS = 20; // of the file's SHA-256: 80 bits
   const narrow = matchMedia("(max-width: 44rem)"); // there the texts are A and B
   const $ = (id) => document.getElementById(id);
@@ -145,9 +144,10 @@
 
   function showStart() {
     only("start");
-    const hours = (screens.length * MINUTES_A_SCREEN) / 60;
-    const about = hours < 1 ? `${screens.length * MINUTES_A_SCREEN} minutes` : `${Math.round(hours * 2) / 2} hours`;
-    $("length").textContent = `${screens.length} screens. At ${MINUTES_A_SCREEN} minutes each that is about ${about}.`;
+    const each = Number($("length").dataset.minutes);
+    const minutes = Math.ceil(screens.length * each);
+    const about = minutes < 60 ? `${minutes} minutes` : `${Math.round(minutes / 30) / 2} hours`;
+    $("length").textContent = `${screens.length} screens. At ${each} min each that is about ${about}.`;
     $("begin").focus({ preventScroll: true });
   }
 

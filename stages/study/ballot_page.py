@@ -40,6 +40,8 @@ def render_editor_page(opening: Opening, editor: str, slots: Sequence[Slot], key
         synthetic=opening.synthetic,
         texts=opening.texts,
         language=opening.language,
+        minutes=opening.minutes,
+        has_repeats=opening.prereg.n_repeats > 0,
     )
 
 
@@ -78,8 +80,12 @@ def render_ballot_page(
     synthetic: bool,
     texts: str = "texts",
     language: str = "",
+    minutes: float = 2.0,
+    has_repeats: bool = True,
 ) -> str:
-    """The page of one editor; equal values give equal bytes. `texts` and `language` say what is judged."""
+    """The page of one editor; equal values give equal bytes. `texts` and `language` say what is judged,
+    `minutes` how long a screen is planned to take.
+    """
     style = (TEMPLATES / "study/ballot.css").read_text(encoding="utf-8")
     script = (TEMPLATES / "study/ballot.js").read_text(encoding="utf-8")
     data = {
@@ -96,6 +102,8 @@ def render_ballot_page(
         synthetic=synthetic,
         texts=texts,
         language=language,
+        minutes=f"{minutes:g}",
+        has_repeats=has_repeats,
         style=Markup(style),  # noqa: S704  our own file, not data
         script=Markup(script),  # noqa: S704
         style_hash=csp_hash(style),

@@ -66,6 +66,7 @@ def open_study(*, continues: str) -> None:
     opening = Opening(
         study_id, items, prereg, secret, synthetic=False, continues=continues,
         anchors=anchors, texts=project.texts, language=project.language,
+        minutes=params.study.plan.minutes_per_screen,
     )  # fmt: skip
     _say_next(opening, establish(params, opening))
 

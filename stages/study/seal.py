@@ -40,6 +40,7 @@ class Opening(NamedTuple):
     anchors: Sequence[Anchor] = ()
     texts: str = "texts"  # what the pages call what is judged, and its language
     language: str = ""
+    minutes: float = 2.0  # that a screen is planned to take
 
 
 class TableRow(Record):

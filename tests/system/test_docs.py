@@ -177,3 +177,9 @@ def test_a_wrong_parameter_is_seen(line: str) -> None:
 def test_a_stage_without_a_place_in_the_picture_is_seen() -> None:
     with pytest.raises(ValueError, match="differ in \\['nowhere'\\]"):
         draw({"stages": {**PIPELINE["stages"], "nowhere": {"cmd": "true"}}})
+
+
+def test_every_picture_is_shown_somewhere():
+    text = "".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    shown = set(re.findall(r"images/([\w-]+\.\w+)\)", text))
+    assert shown == {path.name for path in (ROOT / "docs/images").iterdir()}

@@ -53,6 +53,7 @@ def rehearse_study(habits: Habits, *, seed: int) -> None:
     opening = Opening(
         study_id, items, prereg, drawn, synthetic=True, anchors=anchors,
         texts=project.texts, language=project.language,
+        minutes=params.study.plan.minutes_per_screen,
     )  # fmt: skip
     establish(params, opening)
     hand_in(opening, habits, seed=seed)
