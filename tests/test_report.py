@@ -276,7 +276,7 @@ def test_quoted_texts_are_marked_escaped_and_left_out_of_the_rules(world):
     rows = [item_row(0, prompt=hostile, base_completion=hostile, policy_completion=f"{hostile}!")]
     page = render(world, items=rows)
     assert "<script" not in page
-    assert page.count('<blockquote data-quoted lang="en">&lt;script&gt;') == 3
+    assert page.count('<blockquote data-quoted dir="auto" lang="en">&lt;script&gt;') == 3
     assert "99 %" not in " ".join(own_blocks(page))
 
 
