@@ -239,6 +239,7 @@ def test_nothing_an_editor_receives_tells_a_suspect_from_a_control(world):
         key = draw_key(opening)
         html = render_editor_page(opening, "ann", key.pages["ann"], sha256_hex(key_bytes(key)))
         assert not any(word in html for word in ("is_suspect", "doubt", chosen[0].pair_id))
+        assert "come twice" not in html  # nothing is asked again
         screens = screens_of(html.encode())
         page = json.loads(html.split('id="ballot">')[1].split("</script>")[0])
         of_prompt = {pair.prompt: pair for pair in chosen}
