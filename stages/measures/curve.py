@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from stages.measures.intervals import clustered_mean, clustered_wilson
-from stages.measures.paired import TWO_SIDED, paired_difference, spread_of_mean
+from stages.measures.paired import paired_difference, quantiles, spread_of_mean
 
 WIDEST = 0.08  # of the range of the average gain: beyond it nothing can be told
 MIN_SIZES = 3
@@ -138,7 +137,7 @@ def contrast(runs: Sequence[Runs], weights: ArrayLike, clusters: ArrayLike) -> G
 
 def quantile(df: float | None) -> float:
     """Of two-sided 95 %."""
-    return float(stats.norm.ppf(TWO_SIDED) if df is None else stats.t.ppf(TWO_SIDED, df))
+    return float(quantiles(df)[1])
 
 
 class Luck(NamedTuple):

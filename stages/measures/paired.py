@@ -76,7 +76,8 @@ def paired_difference(
     spread = spread_of_mean(x, clusters, is_bounded=is_bounded)
     if spread is None and not is_bounded:
         raise ValueError("differences of one cluster that nothing bounds have no interval")
-    one_sided, two_sided = (2.0, 2.0) if spread is None else quantiles(spread.df) * np.sqrt(spread.variance)
+    reach = np.array([2.0, 2.0]) if spread is None else quantiles(spread.df) * np.sqrt(spread.variance)
+    one_sided, two_sided = reach
     ends = np.array([mean - two_sided, mean + two_sided, mean - one_sided, mean + one_sided])
     low, high, low_one_sided, high_one_sided = (np.clip(ends, -1, 1) if is_bounded else ends).tolist()
     return PairedDifference(

@@ -219,6 +219,25 @@ def test_what_was_trained_on_is_known_from_the_lock_code_included(tmp_path, monk
     assert sorted(found.count(one) for one in found) == [1, 2, 2]
 
 
+def test_a_run_that_scores_no_held_out_pair_is_no_look(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("git", "init", "-q", "-b", "main")
+    run(sys.executable, "-m", "dvc", "init", "-q")
+    counts = []
+    for number, n_scored in enumerate((300, 0, 0)):  # a run, then two of a curve
+        locked = {
+            "deps": [{"path": "data/split/holdout.jsonl", "md5": "pairs"}],
+            "params": {"params.yaml": {"size.n_holdout_scored": n_scored}},
+            "outs": [{"path": "data/holdout/margins.jsonl", "md5": f"margins-{number}"}],
+        }
+        write(tmp_path / "dvc.lock", yaml.safe_dump({"schema": "2.0", "stages": {"holdout": locked}}))
+        run("git", "add", "-A")
+        run("git", "commit", "-qm", f"{n_scored} scored")
+        everything = comparing.list_experiments()
+        counts.append(comparing.count_all_looks(everything, next(one for one in everything if one.look)))
+    assert counts == [1, 1, 1]
+
+
 def test_rows_that_are_not_cached_are_said_to_be_missing(inside, monkeypatch, capsys):
     bare = [one._replace(outs={}) for one in comparing.list_experiments()]
     monkeypatch.setattr(comparing, "list_experiments", lambda: bare)

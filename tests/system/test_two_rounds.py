@@ -1,6 +1,7 @@
 """A second round: a study's votes become pairs, and what was held out stays held out."""
 
 import json
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -62,6 +63,12 @@ class Rounds(CommandLine):
         (new,) = {*self.root.glob("study/rehearsal-*")} - before
         return new.name
 
+    def count_looks(self) -> int:
+        """How often the held-out pairs were scored, as `data keep` says it."""
+        found = re.search(r"have been scored (\d+) times", self.bluepencil("data", "keep"))
+        assert found
+        return int(found[1])
+
     def parts(self) -> dict[str, list[EarlierRow]]:
         return {part: list(describe_rows({part: self.root / path})) for part, path in FILES.items()}
 
@@ -91,9 +98,9 @@ def test_two_rounds_share_no_held_out_pair_with_training(rounds: Rounds) -> None
     found = [json.loads(line) for line in (rounds.root / "data/validate/violations.jsonl").open()]
     stale = {row["pair_id"] for row in found if row["rule"] == NOT_FRESH}
     assert stale == {row["group_id"].split("/")[1] for row in harvested}
-    assert all("study/" in row["found"] for row in found if row["rule"] == NOT_FRESH)
+    assert all(f"pair {name}/" in row["found"] for row in found if row["rule"] == NOT_FRESH)
 
-    assert "have been scored" in rounds.bluepencil("data", "keep")
+    n_looks = rounds.count_looks()
     rounds.set_params("split: {keep: data/kept/split.jsonl}")
     rounds.bring_prompts(N_PROMPTS)
     git(rounds.root, "add", "-A")
@@ -107,6 +114,8 @@ def test_two_rounds_share_no_held_out_pair_with_training(rounds: Rounds) -> None
     assert learned & {row["pair_id"] for row in harvested}
     overlaps = read_json(rounds.root / "metrics/split.json")["split"]["overlaps"]
     assert not any(overlaps.values())
+
+    assert rounds.count_looks() == n_looks + 1  # the old pairs, once more
 
     again = rounds.rehearse()
     assert again != name
