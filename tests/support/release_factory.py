@@ -207,6 +207,7 @@ def write_data() -> None:
         "mmlu/policy.jsonl",
     ]
     write(Path("data/kept/.gitkeep"), "")
+    write(Path("data/curve/.gitkeep"), "")
     for name in [*stand_ins, "capability/by_category.csv"]:
         write(Path("data") / name, f"stands in for {name}\n")
     shutil.copytree(ROOT / "sizes/accelerate", "sizes/accelerate")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from itertools import islice
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def said(rows: list[EarlierRow]) -> set[str]:
 @pytest.fixture(scope="module")
 def rounds(tmp_path_factory: pytest.TempPathFactory) -> Rounds:
     root = copy_whole_repository(tmp_path_factory, tmp_path_factory.mktemp("rounds") / "owner")
+    (root / "data/sample").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "data/sample/anchors.jsonl", root / "data/sample")
     return Rounds(root)
 
 
@@ -95,7 +98,8 @@ def test_two_rounds_share_no_held_out_pair_with_training(rounds: Rounds) -> None
     assert "it is harvested already" in said_no
 
     rounds.bluepencil("repro", "validate")  # with the prompts of the study that was harvested
-    found = [json.loads(line) for line in (rounds.root / "data/validate/violations.jsonl").open()]
+    violations = (rounds.root / "data/validate/violations.jsonl").read_text()
+    found = [json.loads(line) for line in violations.splitlines()]
     stale = {row["pair_id"] for row in found if row["rule"] == NOT_FRESH}
     assert stale == {row["group_id"].split("/")[1] for row in harvested}
     assert all(f"pair {name}/" in row["found"] for row in found if row["rule"] == NOT_FRESH)
