@@ -11,6 +11,7 @@ import io
 import json
 import os
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def main() -> None:
         build_repository(Path(folder), n_experiments)
         out = timed(Path(folder), "stages", "compare")
         table = timed(Path(folder), "dvc", "exp", "show", "--csv")
-    n_ranked = sum(line.split()[:1] == [str(rank)] for rank, line in enumerate(out.splitlines()[2:], start=1))
+    n_ranked = len(re.findall(r"^(?:rank: )?\d+\s+.*v\d{3}", out, re.MULTILINE))
     n_shown = sum(row["Experiment"].startswith("v") for row in csv.DictReader(io.StringIO(table)))
     print(f"of {n_experiments} experiments compare ranks {n_ranked}, exp show lists {n_shown}")
 

@@ -68,7 +68,7 @@ run_stage(main)
 
 @pytest.mark.parametrize("arguments", [[], ["reference"], ["base", "policy"]])
 def test_a_stage_of_two_models_wants_exactly_one_of_them(arguments: list[str]) -> None:
-    with pytest.raises(ParamsError, match="a model is wanted, base or policy; came"):
+    with pytest.raises(ParamsError, match="a model is wanted, base or policy; got"):
         model_argument(["stage", *arguments])
     assert model_argument(["stage", "policy"]) == "policy"
 
