@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The installation compiles nothing in advance, so each process would compile all it imports anew: some 20 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo repro test test-slow browser bench bench-gpu models calibrate torture check format venv qlora licences lock
 
