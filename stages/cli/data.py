@@ -87,6 +87,7 @@ def keep(
     """Keep the last split, so that its held-out pairs stay held out when the data or the rules change."""
     from stages.data.earlier_split import FILES, describe_rows, read_kept, read_last_split
     from stages.files.io import write_jsonl
+    from stages.repository.git import has_revision
 
     last = read_last_split()
     rows = list(describe_rows(dict(FILES))) if last is None else last.rows
@@ -95,7 +96,7 @@ def keep(
     write_jsonl(path, rows)
     n_held_out = sum(row.part == "holdout" for row in read_kept(path))
     typer.echo(f"{path}: {n_held_out} held-out pairs and {len(rows) - n_held_out} others of the last split")
-    if last is not None:
+    if last is not None and has_revision("HEAD"):  # looks are counted in git
         from stages.variants.compare import count_all_looks
         from stages.variants.experiments import list_experiments
 
