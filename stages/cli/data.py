@@ -8,7 +8,6 @@ import typer
 
 from stages.errors import InputError
 from stages.files.json_text import dump_json
-from stages.pages.terminal import print_lines
 from stages.run.params import load_params
 
 if TYPE_CHECKING:
@@ -73,6 +72,8 @@ def check(
     if as_json:
         typer.echo(dump_json(describe_check(pairs, found, labels), indent=2))
     else:
+        from stages.pages.terminal import print_lines
+
         print_lines(list(write_findings(path, pairs, found, labels, show_all=show_all)))
     if not pairs.is_fit:
         raise typer.Exit(BROKEN)
@@ -97,6 +98,7 @@ def keep(
     n_held_out = sum(row.part == "holdout" for row in read_kept(path))
     typer.echo(f"{path}: {n_held_out} held-out pairs and {len(rows) - n_held_out} others of the last split")
     if last is not None and has_revision("HEAD"):  # looks are counted in git
+        from stages.decision.wording import times
         from stages.variants.compare import count_all_looks
         from stages.variants.experiments import list_experiments
 
@@ -106,11 +108,6 @@ def keep(
             f"these held-out pairs have been scored {times(n_looks)}; a round that keeps them keeps that"
         )
     typer.echo(f"set `split.keep: {path}` in params.yaml, commit both, and run `dvc repro`")
-
-
-def times(n: int) -> str:
-    """How often, in words."""
-    return "once" if n == 1 else f"{n} times"
 
 
 def parse_columns(columns: list[str]) -> dict[str, str]:

@@ -24,6 +24,11 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
     return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
 
 
+def times(number: int) -> str:
+    """`once`, `2 times`."""
+    return "once" if number == 1 else f"{count(number)} times"
+
+
 def rounded(value: Fraction, *, places: int = 1) -> str:
     """At most `places` decimals, rounded half up, no zeros at the end: 68.3, 68, -0.5."""
     decimal = Decimal(value.numerator) / Decimal(value.denominator)

@@ -4,8 +4,9 @@ import re
 
 CLOSERS = "\"'”’»)\\]}*_`"
 # Chinese and Japanese write no space after a sentence; elsewhere a point inside of 3.5 ends none.
-LAST_END = re.compile(rf"[.!?…؟।。！？][{CLOSERS}]*\Z")
-SENTENCE_END = re.compile(rf"(?:[.!?…؟।]+[{CLOSERS}]*(?=\s|\Z))|(?:[。！？]+[{CLOSERS}]*)")
+SPACED, UNSPACED = ".!?…؟।", "。！？"
+LAST_END = re.compile(rf"[{SPACED}{UNSPACED}][{CLOSERS}]*\Z")
+SENTENCE_END = re.compile(rf"(?:[{SPACED}]+[{CLOSERS}]*(?=\s|\Z))|(?:[{UNSPACED}]+[{CLOSERS}]*)")
 
 
 def sentence_ends(text: str) -> list[int]:

@@ -178,8 +178,11 @@ def read_made_up(params: Params, items: Sequence[BlindItem], *, is_judged: bool)
 
 def read_price(coverage: Coverage) -> str:
     """What more pairs would cost; InputError where the curve is not what `bluepencil curve` writes."""
+    document = read_json_if_there(paths.CURVE)
+    if isinstance(document, InputError):
+        raise document
     try:
-        return say_price(read_json_if_there(paths.CURVE), coverage)
+        return say_price(document, coverage)
     except ValueError as error:
         raise InputError(f"{paths.CURVE}: {error} Write it again: `bluepencil curve --keep`") from error
 

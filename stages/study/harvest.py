@@ -3,15 +3,13 @@
 Void and identical prompts, repeats and anchors are left out: they are no votes on the two models' texts.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from stages.files.json_text import parse_json
 from stages.study.ballots import Choice
 from stages.study.check import Study, StudyFiles
+from stages.study.secret import screens_of
 
-PAGE_DATA = re.compile(r'<script type="application/json" id="ballot">(.*?)</script>', re.DOTALL)
 PREFERRED: dict[Choice, str] = {"left": "a", "right": "b", "tie": "tie"}
 
 
@@ -42,7 +40,8 @@ def read_votes(files: StudyFiles, study: Study) -> list[Vote]:
     table = {row.item_id: row for row in study.table}
     found = []
     for editor, ballot in study.ballots.items():
-        screens = _screens(files.pages[study.commitment.pages[editor].file])
+        page = files.pages[study.commitment.pages[editor].file]
+        screens = {screen["slot_id"]: screen for screen in screens_of(page)}
         for slot, answer in zip(study.key.pages[editor], ballot.answers, strict=True):
             if slot.kind != "item":
                 continue
@@ -51,14 +50,6 @@ def read_votes(files: StudyFiles, study: Study) -> list[Vote]:
             texts = (screen["prompt"], screen["left"], screen["right"])
             found.append(Vote(row.prompt_id, editor, *texts, answer.choice, synthetic))
     return sorted(found, key=lambda vote: (vote.prompt_id, vote.editor))
-
-
-def _screens(page: bytes) -> dict[str, Mapping[str, str]]:
-    """Slot id -> what the screen shows."""
-    block = PAGE_DATA.search(page.decode())
-    if block is None:
-        raise AssertionError("a page that fits its seal holds its screens")
-    return {screen["slot_id"]: screen for screen in parse_json(block.group(1))["screens"]}
 
 
 def harvest_rows(

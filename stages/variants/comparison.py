@@ -8,7 +8,7 @@ from rich.text import Text
 
 from stages.decision.findings import SYMBOLS, State
 from stages.decision.verdicts import GATE_NAMES, StoredVerdict
-from stages.decision.wording import listed
+from stages.decision.wording import listed, times
 from stages.measures.intervals import Interval
 from stages.measures.paired import PairedDifference
 from stages.pages.terminal import Cell, print_table, print_text, show_state
@@ -271,9 +271,8 @@ def params_rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
 def choice_lines(comparison: Comparison) -> list[str]:
     """How often the held-out pairs were looked at, and what that does to the best variant's interval."""
     choice = comparison.choice
-    often = "once" if comparison.n_looks == 1 else f"{comparison.n_looks} times"
-    times = f"{often} (by variants, removed ones included)"
-    lines = [f"The held-out pairs have been scored {times}."]
+    often = f"{times(comparison.n_looks)} (by variants, removed ones included)"
+    lines = [f"The held-out pairs have been scored {often}."]
     if choice is None:
         return lines
     is_one_of_several = len(comparison.candidates[0].runs) > 1

@@ -1,8 +1,11 @@
 """The runs of a learning curve, queued as DVC experiments that end at the selection accuracy."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from pydantic import Field
+
+from stages.decision.evidence import Evidence, Problem, require_evidence
 from stages.errors import InputError
 from stages.files.io import read_json
 from stages.run import paths
@@ -12,6 +15,12 @@ from stages.variants.curve import PART, default_sizes
 from stages.variants.variants import SEED
 
 TARGET = "accuracy"  # no completions, no questions, no study
+
+
+class TrainPart(Evidence):
+    """Of `split` in metrics/split.json: the pairs there are to train on."""
+
+    n_train: Annotated[int, Field(ge=1)]
 
 
 class CurveRun(NamedTuple):
@@ -36,8 +45,10 @@ class CurveRun(NamedTuple):
 def queue_curve(sizes: Sequence[int], *, n_seeds: int, call: Callable[[list[str]], int]) -> None:
     """Queue a run for each size and seed; InputError for a size that the split does not have."""
     params = load_params()
-    there = int(read_json(paths.SPLIT_METRICS)["split"]["n_train"])
-    n = there if params.size.n_train == "all" else min(params.size.n_train, there)
+    split = require_evidence(read_json(paths.SPLIT_METRICS), "split", TrainPart)
+    if isinstance(split, Problem):
+        raise InputError(f"{paths.SPLIT_METRICS}: {split.sentence} Write it again: `dvc repro split`")
+    n = split.n_train if params.size.n_train == "all" else min(params.size.n_train, split.n_train)
     if params.size.n_selection_scored != "all" and params.size.n_selection_scored < params.split.n_selection:
         say(f"only {params.size.n_selection_scored} selection pairs are scored; `all` in "
             "size.n_selection_scored tells more")  # fmt: skip

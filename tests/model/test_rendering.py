@@ -143,7 +143,8 @@ def test_a_template_that_takes_no_system_message_says_so_with_the_pair_and_a_way
         rejected=(Message(role="assistant", content="Many wait."),),
     )
     with pytest.raises(
-        ModelError, match=r"pair a: .*System role not supported\); write messages .*\(these are system, user\)"
+        ModelError,
+        match=r"pair a: .*System role not supported\); write messages .*\(these are system, user\)",
     ):
         render_pair(tokenizer, make_pair(messages=told))
 

@@ -152,3 +152,14 @@ def test_a_size_that_is_not_there_is_refused_before_anything_is_queued(project: 
 def test_what_dvc_refuses_is_named(project: Path) -> None:
     with pytest.raises(InputError, match=r"curve-500-seed-42: DVC did not queue it \(exit code 255\)"):
         queue_curve([500], n_seeds=1, call=lambda words: 255)
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"split": {}}, {"split": {"n_train": "many"}}, {"split": {"n_train": 0}}]
+)
+def test_a_split_file_without_its_count_is_named_before_anything_is_queued(
+    project: Path, broken: dict[str, object]
+) -> None:
+    write_json(paths.SPLIT_METRICS, broken)
+    with pytest.raises(InputError, match=r"metrics/split\.json: .*split.*`dvc repro split`"):
+        queue_curve([], n_seeds=1, call=lambda words: pytest.fail("queued"))
