@@ -30,6 +30,31 @@ class RunLengths(NamedTuple):
     prompt: int
 
 
+class Texts(NamedTuple):
+    """Some texts of a table: their words one after the other, where each begins and ends, their numbers."""
+
+    words: NDArray[np.uint32]
+    ends: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, table: TextTable) -> "Texts":
+        """All of them."""
+        return cls(table.words, table.ends, np.arange(len(table)))
+
+    def only(self, chosen: Flags) -> "Texts":
+        """Those with a flag."""
+        n_words = np.diff(self.ends)
+        ends = np.concatenate([[0], np.cumsum(n_words[chosen])])
+        return Texts(self.words[np.repeat(chosen, n_words)], ends, self.numbers[chosen])
+
+    def at(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Per position of a word from `start` to before `stop`: the place of its text."""
+        first, last = np.searchsorted(self.ends, [start, stop - 1], side="right") - 1
+        n_words = np.diff(self.ends[first : last + 2].clip(start, stop))
+        return np.repeat(np.arange(first, last + 1), n_words)
+
+
 class Runs(NamedTuple):
     """One entry per run, in the order of the positions."""
 
@@ -48,41 +73,43 @@ def link_shared_runs(table: TextTable, is_prompt: Flags, lengths: RunLengths) ->
     The links of one run form a chain, so three texts with the same run have two links.
     """
     links = [np.empty((0, 2), dtype=np.int64)]
-    everything = np.ones(len(table), dtype=bool)
-    for n_words, searched in ((lengths.completion, everything), (lengths.prompt, is_prompt)):
-        for n, in_characters in _lengths_of_runs(n_words, table):
-            n_passes = 1 + len(table.words) // N_RUNS_PER_PASS
+    everything = Texts.of(table)
+    searches = ((lengths.completion, everything, False), (lengths.prompt, everything.only(is_prompt), True))
+    for n_words, searched, joins_prompts in searches:
+        for n, in_characters in _lengths_of_runs(n_words, searched):
+            n_passes = 1 + len(searched.words) // N_RUNS_PER_PASS
             for part in range(n_passes):
                 found = [
                     Runs(runs.hashes[mine], runs.texts[mine])
-                    for runs in _runs(table, n, in_characters=in_characters)
-                    if (mine := searched[runs.texts] & (runs.hashes % np.uint64(n_passes) == part)).any()
+                    for runs in _runs(searched, n, in_characters=in_characters)
+                    if (mine := runs.hashes % np.uint64(n_passes) == part).any()
                 ]
                 if found:
-                    links.append(_link(found, is_prompt, joins_prompts=searched is is_prompt))
+                    links.append(_link(found, is_prompt, joins_prompts=joins_prompts))
     return np.unique(np.concatenate(links), axis=0)
 
 
-def _lengths_of_runs(n_words: int, table: TextTable) -> Iterator[tuple[int, bool]]:
+def _lengths_of_runs(n_words: int, texts: Texts) -> Iterator[tuple[int, bool]]:
     """Lengths in words, and in letters where there are some."""
     if n_words:
         yield n_words, False
-        if (table.words & 1).any():
+        if np.bitwise_or.reduce(texts.words) & 1:
             yield n_words * CHARACTERS_PER_WORD, True
 
 
-def _runs(table: TextTable, n: int, *, in_characters: bool) -> Iterator[Runs]:
+def _runs(texts: Texts, n: int, *, in_characters: bool) -> Iterator[Runs]:
     """All runs of `n` words, of which most are letters or most are not; some million at a time."""
-    words, ends = table.words, table.ends
-    for start in range(0, len(words), N_POSITIONS_PER_CHUNK):
-        chunk = words[start : start + N_POSITIONS_PER_CHUNK + n - 1]
+    for start in range(0, len(texts.words), N_POSITIONS_PER_CHUNK):
+        chunk = texts.words[start : start + N_POSITIONS_PER_CHUNK + n - 1]
         hashes = run_hashes(chunk, n)
-        positions = np.arange(start, start + len(hashes))
-        texts = np.searchsorted(ends, positions, side="right") - 1
-        wanted = positions + n <= ends[texts + 1]
+        if not len(hashes):
+            continue
+        stop = start + len(hashes)
+        places = texts.at(start, stop)
+        wanted = np.arange(start, stop) + n <= texts.ends[places + 1]
         n_letters = np.concatenate([[0], np.cumsum(chunk & 1, dtype=np.int64)])
         wanted &= (2 * (n_letters[n:] - n_letters[: len(hashes)]) > n) == in_characters
-        yield Runs(hashes[wanted], texts[wanted])
+        yield Runs(hashes[wanted], texts.numbers[places[wanted]])
 
 
 def _link(found: Sequence[Runs], is_prompt: Flags, *, joins_prompts: bool) -> Links:
@@ -115,14 +142,17 @@ def find_shared_runs(
 ) -> dict[int, Shared]:
     """Per place of a fresh prompt that shares a run with a text of the table: one such run."""
     found: dict[int, Shared] = {}
-    for n_words, searched in ((lengths.completion, ~is_prompt), (lengths.prompt, is_prompt)):
-        for n, in_characters in _lengths_of_runs(n_words, table):
+    everything = Texts.of(table)
+    searches = ((lengths.completion, everything, ~is_prompt),
+                (lengths.prompt, everything.only(is_prompt), is_prompt))  # fmt: skip
+    for n_words, texts, searched in searches:
+        for n, in_characters in _lengths_of_runs(n_words, texts):
             own = [run_hashes(table.words_of(text), n) for text in fresh]
             wanted = np.unique(np.concatenate([*own, np.empty(0, dtype=np.uint64)]))
             if not len(wanted):
                 continue
             first, n_prompts = _places_of(
-                wanted, _runs(table, n, in_characters=in_characters), searched, is_prompt
+                wanted, _runs(texts, n, in_characters=in_characters), searched, is_prompt
             )
             counts = (first >= 0) & (n_prompts <= max_prompts_of_run(int(is_prompt.sum())))
             for place, hashes in enumerate(own):

@@ -17,7 +17,7 @@ from stages.decision.evidence import (
     parse_evidence,
     parse_winrate,
 )
-from stages.run.params import Params
+from stages.run.params import Params, at_most
 
 
 class Measures(NamedTuple):
@@ -68,11 +68,7 @@ def gather_coverage(
     split = parse_evidence(documents["split"], "split", SplitEvidence)
     winrate = parse_winrate(documents["winrate"])
     n_train = split.n_train if isinstance(split, SplitEvidence) else 0
-    wanted, study, n_prompts = (
-        (params.size.n_train, params.train.n_pairs),
-        params.study,
-        params.generate.n_prompts,
-    )
+    study, n_prompts = params.study, params.generate.n_prompts
     is_synthetic = (
         any(synthetic_items)
         or (isinstance(data, DataEvidence) and data.is_synthetic)
@@ -81,7 +77,7 @@ def gather_coverage(
         or (measures.accuracy is not None and measures.accuracy.n_synthetic > 0)
     )
     return Coverage(
-        n_trained=min([n_train, *(n for n in wanted if n != "all")]),
+        n_trained=at_most(params.train.n_pairs, at_most(params.size.n_train, n_train)),
         n_train=n_train,
         n_holdout_scored=measures.accuracy.n if measures.accuracy else 0,
         n_holdout=params.split.n_holdout,

@@ -38,6 +38,11 @@ AllOrCount = Literal["all"] | Count
 AllOrCountOrZero = Literal["all"] | CountOrZero
 
 
+def at_most(wanted: AllOrCount | AllOrCountOrZero, there: int) -> int:
+    """How many of the `there` rows are taken: all of them, or as many as wanted and there."""
+    return there if wanted == "all" else min(wanted, there)
+
+
 def refuse_relative_path_outside(path: str) -> str:
     """Refuse a relative path that leaves the repository: `dvc exp run --temp` would not find it."""
     if not Path(path).is_absolute() and Path(path).resolve().is_relative_to(Path.cwd().resolve()) is False:

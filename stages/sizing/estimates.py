@@ -87,7 +87,7 @@ def training_flops(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
     """Of all steps. Backward costs as much as forward where weights are frozen, twice as much where not."""
     passes = 3.0 if plan.method == "full" else 2.0
     passes += 1.0 if plan.checkpointing else 0.0
-    return plan.n_train * plan.n_epochs * passes * _pair(shape, lengths)
+    return plan.n_trained * plan.n_epochs * passes * _pair(shape, lengths)
 
 
 def probe_text_flops(shape: ModelShape) -> float:

@@ -59,7 +59,8 @@ class Plan(NamedTuple):
     n_processes: int
     n_scoring: int  # processes of this machine in a stage that only runs the model
     shards: Shards
-    n_train: int
+    n_train: int  # scored by `reference`
+    n_trained: int  # of these, what `train` learns from
     n_selection: int
     n_holdout: int
     n_epochs: float

@@ -1,11 +1,11 @@
 """From `params.yaml` to the numbers that decide memory and time."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from stages.model.processor import is_intels
 from stages.run.accelerate_config import n_local_processes, read_config
-from stages.run.params import Params
+from stages.run.params import Params, at_most
 from stages.run.processes import n_cores
 from stages.sizing.memory import Plan, Shards
 
@@ -25,11 +25,9 @@ def make_plan(params: Params, n_pairs: int) -> Plan:
     if runtime.device == "cpu":
         n_scoring = min(n_scoring, max(1, n_cores() // runtime.n_threads))
     n_learned = max(1, n_pairs - split.n_holdout - split.n_selection)
-
-    def wanted(value: Literal["all"] | int, there: int) -> int:
-        return there if value == "all" else min(value, there)
-
-    n_processes, n_train = int(config.get("num_processes") or 1), wanted(size.n_train, n_learned)
+    n_processes = int(config.get("num_processes") or 1)
+    n_train = at_most(size.n_train, n_learned)
+    n_trained = at_most(train.n_pairs, n_train)
     n_per_step = train.per_device_train_batch_size * train.gradient_accumulation_steps * n_processes
     return Plan(
         device=runtime.device,
@@ -46,15 +44,16 @@ def make_plan(params: Params, n_pairs: int) -> Plan:
         n_scoring=n_scoring,
         shards=_shards(config),
         n_train=n_train,
-        n_selection=wanted(size.n_selection_scored, max(1, split.n_selection)),
-        n_holdout=wanted(size.n_holdout_scored, split.n_holdout),
-        n_epochs=train.num_train_epochs or (train.max_steps or 0) * n_per_step / n_train,
+        n_trained=n_trained,
+        n_selection=at_most(size.n_selection_scored, max(1, split.n_selection)),
+        n_holdout=at_most(size.n_holdout_scored, split.n_holdout),
+        n_epochs=train.num_train_epochs or (train.max_steps or 0) * n_per_step / n_trained,
         train_batch=train.per_device_train_batch_size,
         score_batch=params.rows.score_batch_size,
         n_prompts=params.generate.n_prompts,
         generate_batch=params.generate.batch_size,
         max_new_tokens=params.generate.max_new_tokens,
-        n_questions=wanted(size.n_questions, ALL_QUESTIONS[params.mmlu.source]),
+        n_questions=at_most(size.n_questions, ALL_QUESTIONS[params.mmlu.source]),
         num_fewshot=params.mmlu.num_fewshot,
         question_tokens_at_once=params.mmlu.max_batch_tokens,
         probe_batch=params.probe.batch_size,

@@ -9,7 +9,7 @@ from stages.decision.evidence import Evidence, Problem, require_evidence
 from stages.errors import InputError
 from stages.files.io import read_json
 from stages.run import paths
-from stages.run.params import load_params
+from stages.run.params import at_most, load_params
 from stages.run.progress import say
 from stages.variants.curve import PART, default_sizes
 from stages.variants.variants import SEED
@@ -48,8 +48,8 @@ def queue_curve(sizes: Sequence[int], *, n_seeds: int, call: Callable[[list[str]
     split = require_evidence(read_json(paths.SPLIT_METRICS), "split", TrainPart)
     if isinstance(split, Problem):
         raise InputError(f"{paths.SPLIT_METRICS}: {split.sentence} Write it again: `dvc repro split`")
-    n = split.n_train if params.size.n_train == "all" else min(params.size.n_train, split.n_train)
-    if params.size.n_selection_scored != "all" and params.size.n_selection_scored < params.split.n_selection:
+    n = at_most(params.size.n_train, split.n_train)
+    if at_most(params.size.n_selection_scored, params.split.n_selection) < params.split.n_selection:
         say(f"only {params.size.n_selection_scored} selection pairs are scored; `all` in "
             "size.n_selection_scored tells more")  # fmt: skip
     wanted = sorted(set(sizes)) or default_sizes(n)

@@ -198,6 +198,16 @@ def test_what_a_training_step_keeps_depends_on_dropout_dora_and_the_optimizer() 
     assert training_bytes(optim="sgd") < training_bytes(optim="adamw_bnb_8bit")
 
 
+def test_a_curves_run_trains_on_fewer_pairs_than_its_reference_scores() -> None:
+    use_size("gpu")
+    set_params(split={"n_holdout": 10, "n_selection": 10})
+    whole = {stage["stage"]: stage["seconds"] for stage in run_doctor("--card", "h100-80gb")[1]["stages"]}
+    set_params(train={"n_pairs": 5})
+    part = {stage["stage"]: stage["seconds"] for stage in run_doctor("--card", "h100-80gb")[1]["stages"]}
+    assert part["train"] == pytest.approx(whole["train"] * 5 / 20)
+    assert part["reference"] == whole["reference"]
+
+
 def test_eight_cards_score_in_an_eighth_of_the_time() -> None:
     use_size("gpu")
     one = {stage["stage"]: stage for stage in run_doctor("--card", "h100-80gb")[1]["stages"]}

@@ -36,8 +36,8 @@ def plan(**changes: Any) -> Plan:
     fields: dict[str, Any] = {
         "device": "cpu", "method": "lora", "is_quantized": False, "element_bytes": 4, "lora_rank": 16,
         "lora_dropout": False, "use_dora": False, "moment_bytes": 8.0, "multiplies_by": "mkl", "n_scoring": 1,
-        "checkpointing": False, "n_processes": 1, "shards": "none", "n_train": 32, "n_selection": 16,
-        "n_holdout": 40, "n_epochs": 1.0, "train_batch": 2, "score_batch": 8, "n_prompts": 50,
+        "checkpointing": False, "n_processes": 1, "shards": "none", "n_train": 32, "n_trained": 32,
+        "n_selection": 16, "n_holdout": 40, "n_epochs": 1.0, "train_batch": 2, "score_batch": 8, "n_prompts": 50,
         "generate_batch": 25, "max_new_tokens": 96, "n_questions": 114, "num_fewshot": 0,
         "question_tokens_at_once": 1024, "probe_batch": 12, "probe_new_tokens": 40,
     }  # fmt: skip
@@ -45,7 +45,8 @@ def plan(**changes: Any) -> Plan:
 
 
 def on_gpu(**changes: Any) -> Plan:
-    return plan(device="cuda", multiplies_by="cuda", element_bytes=2, n_train=2000, n_holdout=300, **changes)
+    counts = {"n_train": 2000, "n_trained": 2000, "n_holdout": 300}
+    return plan(device="cuda", multiplies_by="cuda", element_bytes=2, **counts | changes)
 
 
 @pytest.mark.parametrize(
