@@ -12,6 +12,7 @@ from stages.decision.wording import listed, times
 from stages.measures.intervals import Interval
 from stages.measures.paired import PairedDifference
 from stages.pages.terminal import Cell, print_table, print_text, show_state
+from stages.run import paths
 from stages.variants.paired import NotComparable
 from stages.variants.variants import SEED, Candidate, Variant, differing_params, on_the_frontier
 
@@ -94,7 +95,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print()
         print_table(console, header, rows, folded="variant")
     remarks = [*([] if differs else ["No parameter differs."]), *frontier_line(comparison)]
-    remarks += made_up_line(comparison.variants)
+    remarks += [*made_up_line(comparison.variants), *missing_line(comparison.variants)]
     for lines in filter(None, (remarks, choice_lines(comparison), *map(pairing_lines, comparison.pairings))):
         console.print()
         for line in lines:
@@ -204,6 +205,17 @@ def made_up_line(variants: Sequence[Variant]) -> list[str]:
     told = [f"{run.name} {made_up(run)}" for run in variants if run.made_up]
     about = "Figures and names that no prompt gave, in 100 words beyond the base's"
     return [f"{about}: {listed(told)}."] if told else []
+
+
+def missing_line(variants: Sequence[Variant]) -> list[str]:
+    """Which of them nothing is known of, so that no dash goes unexplained."""
+    names = [run.name for run in variants if run.selection is None]
+    if not names:
+        return []
+    return [
+        f"No selection accuracy: {listed(names)}. {paths.ACCURACY_METRICS} is missing or half there; it is "
+        "written by `bluepencil repro`, or `bluepencil exp run` for an experiment."
+    ]
 
 
 def candidate_rows(candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from stages.pages.terminal import Cell, print_table, print_text
 from stages.variants.compare import as_variant
-from stages.variants.comparison import short_cells
+from stages.variants.comparison import missing_line, short_cells
 from stages.variants.experiments import WORKSPACE, list_experiments
 from stages.variants.variants import Variant, differing_params
 
@@ -28,6 +28,8 @@ def print_experiments(console: Console) -> None:
             console,
             "No experiment yet; `bluepencil exp run -n NAME -S train.beta=0.3` makes one.",
         )
+    for line in missing_line(variants):
+        print_text(console, line)
     if left_out:
         print_text(console, f"Also different: {', '.join(left_out)}.")
     print_text(console, "More of them with `bluepencil compare`; every column with `dvc exp show`.")

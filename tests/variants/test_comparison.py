@@ -15,6 +15,7 @@ from stages.variants.comparison import (
     candidate_rows,
     headline,
     interval,
+    missing_line,
     params_rows,
     percent,
     print_comparison,
@@ -187,6 +188,12 @@ def test_ties_share_a_rank_and_what_has_no_score_has_none():
     shares = {"a": 0.7, "b": 0.6, "c": 0.6, "d": 0.5, "e": None}
     variants = [make_variant(name, selection=share, params={"b": name}) for name, share in shares.items()]
     assert rank_labels(rank_candidates(variants)) == ["1", "2=", "2=", "4", "–"]
+
+
+def test_a_variant_whose_metrics_are_missing_is_named() -> None:
+    lines = missing_line([make_variant("a", selection=0.7), make_variant("b")])
+    assert lines[0].startswith("No selection accuracy: b. metrics/accuracy.json is missing")
+    assert missing_line([make_variant("a", selection=0.7)]) == []
 
 
 def test_a_narrow_terminal_shows_each_row_as_lines():
