@@ -1,4 +1,4 @@
-"""`train` in two processes, the second of which fails or falls silent at a step: `SECOND_PROCESS` says which."""
+"""`train` in two processes, the second of which fails, falls silent or has no memory at a step; `SECOND_PROCESS` says which."""
 
 import os
 import time
@@ -21,6 +21,8 @@ def main() -> None:
         Path(params.processes.accelerate_config), params.runtime, module="tests.support.one_fails_train"
     )
 
+    import torch
+
     from stages.training import dpo
     from stages.training.pair_trainer import PairTrainer
 
@@ -30,6 +32,8 @@ def main() -> None:
         if self.state.global_step == AT_STEP and os.environ["RANK"] == "1":
             if os.environ["SECOND_PROCESS"] == "fails":
                 raise RuntimeCheckError("the second process found something wrong")
+            if os.environ["SECOND_PROCESS"] == "has no memory":
+                raise torch.OutOfMemoryError("CUDA out of memory")
             time.sleep(3600)
         return step(self, *args, **kwargs)
 
