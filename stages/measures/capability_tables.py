@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stages.inference.mmlu.questions import MmluAnswer
+from stages.inference.mmlu.questions import MmluAnswer, find_mismatch
 from stages.measures.capability import (
     drop_by_category,
     drop_by_subject,
-    find_mismatch,
     pair_answers,
     summarise,
 )

@@ -1,11 +1,13 @@
-"""Intervals for shares."""
+"""Intervals for shares.
+
+What computes one loads SciPy and statsmodels, two seconds of start-up that a command which only names an
+`Interval` does not wait for.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 ROUNDING = 1e-28  # below it a variance of 0, 1/2 and 1 over up to a million pairs is zero
 # The estimated likeness is large where the variance happens to be: all of it would count that luck twice,
@@ -25,6 +27,8 @@ def wilson_interval(successes: float, n: float, *, confidence: float = 0.95) -> 
 
     Raises ValueError where nothing was counted: a rate over nothing is no rate.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     if n <= 0:
         raise ValueError("an interval needs at least one observation")
     low, high = proportion_confint(successes, n, alpha=1 - confidence, method="wilson")
@@ -119,6 +123,8 @@ def clustered_wilson(values: ArrayLike, clusters: ArrayLike, *, confidence: floa
     Graubard (1998) do for surveys. It is not cut at the number of values: that would keep only the luck that
     widens, and hold too often. One value a cluster gives the plain Wilson interval.
     """
+    from scipy import stats
+
     x = np.asarray(values, dtype=float)
     n = float(len(x))
     if len(np.unique(np.asarray(clusters))) < n:

@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar
 
 from stages.measures.intervals import clustered_mean
 
@@ -28,6 +26,8 @@ class PairedDifference(NamedTuple):
     @property
     def p_mcnemar(self) -> float:
         """McNemar's exact test (1947): would `n_up` and `n_down` differ so much, were each a coin toss?"""
+        from statsmodels.stats.contingency_tables import mcnemar  # loaded where needed, see `intervals`
+
         return float(mcnemar([[0, self.n_up], [self.n_down, 0]], exact=True).pvalue)
 
 
@@ -95,6 +95,8 @@ def paired_difference(
 
 def quantiles(df: float | None) -> NDArray[np.float64]:
     """Of one-sided and of two-sided 95 %, Student's or without `df` the normal ones."""
+    from scipy import stats  # loaded where needed, see `intervals`
+
     levels = [ONE_SIDED, TWO_SIDED]
     found: NDArray[np.float64] = stats.norm.ppf(levels) if df is None else stats.t.ppf(levels, df)
     return found

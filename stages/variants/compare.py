@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from stages.decision.writing_remark import WritingEvidence, parse_writing
 from stages.errors import InputError
 from stages.files.io import read_jsonl, write_text
 from stages.files.pairs import SplitPair, split_sha256
-from stages.inference.generation.completions import Generation
 from stages.inference.mmlu.questions import MmluAnswer
 from stages.logprobs.margins import MarginRow
 from stages.measures.paired import PairedDifference
@@ -16,6 +14,7 @@ from stages.pages.html import Link, link_pages, render_page
 from stages.pages.terminal import open_console
 from stages.run import paths
 from stages.run.params import load_params
+from stages.variants.as_variant import as_variant
 from stages.variants.comparison import (
     CANDIDATE_NOTE,
     HEADER,
@@ -49,14 +48,9 @@ from stages.variants.variants import (
     flatten_params,
     interval_after_choosing,
     rank_candidates,
-    read_gates,
-    read_selection,
 )
 
 ANSWERS = paths.mmlu_answers("policy").as_posix()
-COMPLETIONS = paths.generations("policy").as_posix()
-BASE_COMPLETIONS = paths.generations("base").as_posix()
-AFTER_ACCURACY = (paths.GATE_METRICS.as_posix(), paths.WRITING_METRICS.as_posix())
 N_PAIRED_UNASKED = 2  # the best two; reading the answers of a hundred variants takes too long
 NOT_AT_HAND = NotComparable("The rows of one of them are not in the cache; `dvc pull` or `dvc repro` them.")
 
@@ -158,39 +152,6 @@ def has_same_pairs(first: str | None, second: str | None, everything: Sequence[E
 def name_split(holdout: Path) -> str:
     """The hash of the held-out pairs' ids and texts."""
     return split_sha256(read_jsonl(holdout, SplitPair))
-
-
-def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
-    """The experiment's numbers; the mean length is that of its cached completions."""
-    length = mean_n_tokens(experiment.outs.get(COMPLETIONS)) if with_length else None
-    base_length = mean_n_tokens(experiment.outs.get(BASE_COMPLETIONS)) if with_length else None
-    metrics = experiment.metrics
-    if scores_no_holdout(experiment):  # it ended before these, so its commit has them from another run
-        metrics = {path: found for path, found in metrics.items() if path not in AFTER_ACCURACY}
-    writing = parse_writing(metrics.get(paths.WRITING_METRICS.as_posix()))
-    return Variant(
-        name=experiment.name,
-        rev=experiment.rev,
-        params=flatten_params(experiment.params),
-        gates=read_gates(metrics.get(paths.GATE_METRICS.as_posix())),
-        selection=read_selection(metrics.get(paths.ACCURACY_METRICS.as_posix())),
-        mean_n_tokens=length,
-        length_ratio=length / base_length if length and base_length else None,
-        made_up=writing.unsupported_per_100_words if isinstance(writing, WritingEvidence) else None,
-        trained_on=experiment.trained_on,
-    )
-
-
-def scores_no_holdout(experiment: Experiment) -> bool:
-    """Is it a run that ends at the selection accuracy, as those of a learning curve?"""
-    return flatten_params(experiment.params).get("size.n_holdout_scored") == "0"
-
-
-@cache
-def mean_n_tokens(completions: Path | None) -> float | None:
-    """The mean length of cached completions in tokens; None where they are not at hand."""
-    rows = read_jsonl(completions, Generation) if completions else []
-    return sum(row.n_tokens for row in rows) / len(rows) if rows else None
 
 
 def describe_choice(experiment: Experiment, *, n_looks: int, tolerance: float) -> Choice | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from stages.pages.terminal import Cell, print_table, print_text
-from stages.variants.compare import as_variant
+from stages.variants.as_variant import as_variant
 from stages.variants.comparison import missing_line, short_cells
 from stages.variants.experiments import WORKSPACE, list_experiments
 from stages.variants.variants import Variant, differing_params

@@ -6,9 +6,8 @@ The difference is the second minus the first; interval and test are those of `me
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from stages.inference.mmlu.questions import MmluAnswer
+from stages.inference.mmlu.questions import MmluAnswer, find_mismatch
 from stages.logprobs.margins import MarginRow, Part
-from stages.measures.capability import find_mismatch
 from stages.measures.paired import PairedDifference, paired_difference
 
 PARTS: dict[Part, str] = {"holdout": "held-out", "selection": "selection"}

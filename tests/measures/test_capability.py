@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 from scipy.stats import beta, binomtest, norm, t
 from threadpoolctl import threadpool_limits
 
-from stages.inference.mmlu.questions import CATEGORY_OF
+from stages.inference.mmlu.questions import CATEGORY_OF, find_mismatch
 from stages.measures.capability import (
     AnswerError,
     Pair,
     drop_by_category,
     drop_by_subject,
     drop_of,
-    find_mismatch,
     lower_bound,
     pair_answers,
     refuse_contradictions,

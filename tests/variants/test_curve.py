@@ -12,7 +12,8 @@ from rich.console import Console
 from stages.errors import InputError
 from stages.files.io import write_json, write_jsonl
 from stages.run import paths
-from stages.variants.compare import as_variant, choose_experiments, describe_choice
+from stages.variants.as_variant import as_variant
+from stages.variants.compare import choose_experiments, describe_choice
 from stages.variants.curve import FoundCurve, NoCurve, default_sizes, find_curve
 from stages.variants.curve_page import describe_curve, make_panel, print_curve
 from stages.variants.curve_queue import queue_curve

@@ -140,3 +140,19 @@ def leave_out_asked(
 
 def _content(item: MmluQuestion) -> tuple[str, tuple[str, ...]]:
     return " ".join(item.question.split()), tuple(sorted(item.choices))
+
+
+def find_mismatch(base: Sequence[MmluAnswer], policy: Sequence[MmluAnswer]) -> str | None:
+    """Why the two models cannot be compared question by question, or None where they can."""
+    base_ids, policy_ids = ({one.question_id for one in answers} for answers in (base, policy))
+    if base_ids != policy_ids:
+        return (
+            f"the models answered different questions: {len(base_ids - policy_ids)} only the base, "
+            f"{len(policy_ids - base_ids)} only the policy, {len(base_ids & policy_ids)} both"
+        )
+    if base[0].config_sha256 != policy[0].config_sha256:
+        return "the models were asked under different configurations"
+    facts = {one.question_id: (one.gold, one.subject, one.category) for one in base}
+    if any(facts[one.question_id] != (one.gold, one.subject, one.category) for one in policy):
+        return "a question has another right answer or subject in the one file than in the other"
+    return None
