@@ -1,5 +1,7 @@
 """An architecture is tried on the meta device, which holds no weights, before any is fetched or hashed."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +77,7 @@ def describe_adapter(model: Any, train: TrainParams, place: str) -> str:
     experts = sorted(
         {name.rpartition(".")[2] for name, one in model.named_parameters() if is_expert(name, one)}
     )
+    refuse_unknown_parameters(model, train.lora_target_parameters, place)
     try:
         adapted = get_peft_model(model, lora_config(train, model))
     except (ValueError, TypeError, RuntimeError) as error:
@@ -95,6 +98,20 @@ def describe_adapter(model: Any, train: TrainParams, place: str) -> str:
     if experts and not any("experts" in name for name in names):
         text += f"; not the experts ({', '.join(experts)}), which train.lora_target_parameters can name"
     return text
+
+
+def refuse_unknown_parameters(model: Any, wanted: Sequence[str], place: str) -> None:
+    """ModelError naming the experts' weights there are: PEFT adapts what it finds and leaves out the rest."""
+    names = dict(model.named_parameters())
+    for one in wanted:
+        if not any(name == one or name.endswith(f".{one}") for name in names):
+            experts = {
+                re.sub(r".*\.\d+\.", "", name) for name, weight in names.items() if is_expert(name, weight)
+            }
+            raise ModelError(
+                f"{place}: train.lora_target_parameters names {one}, and no weight's name ends so; the "
+                f"experts of this model are {', '.join(sorted(experts)) or 'none: set it to []'}"
+            )
 
 
 def is_expert(name: str, weight: torch.Tensor) -> bool:

@@ -89,6 +89,11 @@ def weights_of(folder: Path, runtime: RuntimeParams) -> dict[str, torch.Tensor]:
 def read_updates(policy: Path) -> dict[str, Update]:
     """D of every adapted weight, by the weight's name in the base, from the adapter's own files."""
     config = read_json(policy / ADAPTER_CONFIG)
+    if config.get("target_parameters"):
+        raise ModelError(
+            f"{policy}: LoRA is on experts, too ({', '.join(config['target_parameters'])}), and merging "
+            "those is not proven; set release.form to adapter"
+        )
     tensors = load_file(policy / ADAPTER_WEIGHTS)
     root = math.sqrt(config["r"]) if config.get("use_rslora") else config["r"]
     scaling = config["lora_alpha"] / root

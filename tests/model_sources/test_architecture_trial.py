@@ -76,3 +76,14 @@ def test_experts_that_are_not_adapted_are_said(tmp_path: Path, capsys: pytest.Ca
     )
     names = ["experts.gate_up_proj", "experts.down_proj"]
     assert "not the experts" not in say_of(tmp_path, config, capsys, lora_target_parameters=names)
+
+
+def test_a_weight_that_is_not_there_is_refused_with_those_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = of_type("granitemoe", num_local_experts=4, num_experts_per_tok=2)
+    words = (
+        "names moe.up, and no weight's name ends so; the experts of this model are .*experts.down_proj, .*"
+    )
+    with pytest.raises(ModelError, match=words):
+        say_of(tmp_path, config, capsys, lora_target_parameters=["experts.down_proj", "moe.up"])

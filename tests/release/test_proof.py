@@ -175,3 +175,13 @@ def test_weights_that_are_not_finite_are_not_merged(models: Path, tmp_path: Path
         merging.write_shipped(
             models / "base", tmp_path / "policy", tmp_path / "out", runtime("float32"), form="merged"
         )
+
+
+def test_adapted_experts_are_not_merged_and_the_way_out_is_named(models: Path, tmp_path: Path) -> None:
+    policy = shutil.copytree(models / "policy", tmp_path / "policy")
+    config = read_json(policy / "adapter_config.json")
+    write_json(policy / "adapter_config.json", config | {"target_parameters": ["mlp.experts.down_proj"]})
+    with pytest.raises(
+        ModelError, match=r"on experts, too \(mlp.experts.down_proj\).* release.form to adapter"
+    ):
+        proof.read_updates(policy)
