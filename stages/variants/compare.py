@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stages.errors import InputError
 from stages.files.io import read_jsonl, write_text
@@ -29,8 +30,6 @@ from stages.variants.comparison import (
     print_comparison,
     table_rows,
 )
-from stages.variants.curve import FoundCurve, find_curve
-from stages.variants.curve_page import Panel, make_panel
 from stages.variants.experiments import (
     HOLDOUT,
     MARGINS,
@@ -50,6 +49,9 @@ from stages.variants.variants import (
     rank_candidates,
 )
 
+if TYPE_CHECKING:
+    from stages.variants.curve_page import Panel
+
 ANSWERS = paths.mmlu_answers("policy").as_posix()
 N_PAIRED_UNASKED = 2  # the best two; reading the answers of a hundred variants takes too long
 NOT_AT_HAND = NotComparable("The rows of one of them are not in the cache; `dvc pull` or `dvc repro` them.")
@@ -67,6 +69,9 @@ def compare_variants(revs: Sequence[str], page: Path | None) -> None:
     )
     print_comparison(comparison, open_console())
     if page is not None:
+        from stages.variants.curve import FoundCurve, find_curve  # loads what the terminal does not show
+        from stages.variants.curve_page import make_panel
+
         curve = find_curve(everything, tolerance=load_params().watch.margin_tolerance)
         panel = make_panel(curve) if isinstance(curve, FoundCurve) else None
         write_text(page, render_comparison(comparison, links=link_pages(page), curve=panel))
@@ -189,7 +194,7 @@ def pair_up(first: Experiment, second: Experiment, *, tolerance: float) -> Pairi
 
 
 def render_comparison(
-    comparison: Comparison, *, links: Sequence[Link] = (), curve: Panel | None = None
+    comparison: Comparison, *, links: Sequence[Link] = (), curve: "Panel | None" = None
 ) -> str:
     """The comparison as one self-contained page, with the learning curve where there is one."""
     return render_page(
