@@ -9,24 +9,29 @@ import typer
 
 
 def curve(
+    run: Annotated[
+        bool, typer.Option("--run", help="Make a curve's runs, one after the other, but for those there are.")
+    ] = False,
     queue: Annotated[
-        bool, typer.Option("--queue", help="Queue the runs of a curve as DVC experiments; run nothing.")
+        bool, typer.Option("--queue", help="Put them into DVC's queue instead, for workers elsewhere.")
     ] = False,
     size: Annotated[
         list[int] | None,
-        typer.Option(help="With --queue: pairs to train on; may be given again. Else a quarter, half, all."),
+        typer.Option(help="With --run: pairs to train on; may be given again. Else a quarter, half, all."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="With --queue: runs a size, from train.seed on.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="With --run: runs a size, from train.seed on.")] = 2,
     keep: Annotated[
         bool, typer.Option("--keep", help="Write it to data/curve/, where the founder's page reads it.")
     ] = False,
 ) -> None:
-    """Show what more pairs brought so far, or queue the runs for it; the held-out pairs take no part."""
-    if queue:
+    """Show what more pairs brought so far, or make the runs for it; the held-out pairs take no part."""
+    if run or queue:
         from stages.cli.pipeline import call_dvc
-        from stages.variants.curve_queue import queue_curve
+        from stages.variants.curve_runs import make_curve
+        from stages.variants.experiments import names_on_head
 
-        queue_curve(size or [], n_seeds=seeds, call=call_dvc)
+        make_curve(size or [], n_seeds=seeds, is_queued=queue, there=names_on_head(), call=call_dvc)
+    if queue:
         return
     from stages.variants.curve_page import show_curve
 

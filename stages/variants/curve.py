@@ -54,7 +54,7 @@ def find_curve(everything: Sequence[Experiment], *, tolerance: float) -> FoundCu
     if not curves:
         return NoCurve(
             "No two runs differ in how many pairs they were trained on, and in their seed, alone; "
-            "`bluepencil curve --queue` queues such runs."
+            "`bluepencil curve --run` makes such runs."
         )
     best = max(curves, key=lambda group: (len({n for n, _ in group}), len(group)))
     return read_curve(best, tolerance=tolerance, n_others=len(curves) - 1)

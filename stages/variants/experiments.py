@@ -68,6 +68,17 @@ def list_past_looks() -> list[Look]:
     return [look for stage in stages if (look := _find_look([stage]))]
 
 
+def names_on_head() -> set[str]:
+    """Names of the experiments made from the commit that is checked out; InputError outside of DVC."""
+    from dvc.repo.experiments.utils import exp_refs_by_baseline
+
+    with _open() as repo:
+        if repo.scm.no_commits:
+            return set()
+        head = repo.scm.get_rev()
+        return {ref.name for ref in exp_refs_by_baseline(repo.scm, {head})[head]}
+
+
 def resolve_revision(rev: str) -> str | None:
     """The commit that a branch, tag or expression such as HEAD~1 names, or None."""
     from dvc.scm import RevError, resolve_rev

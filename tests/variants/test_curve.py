@@ -16,7 +16,7 @@ from stages.variants.as_variant import as_variant
 from stages.variants.compare import choose_experiments, describe_choice
 from stages.variants.curve import FoundCurve, NoCurve, default_sizes, find_curve
 from stages.variants.curve_page import describe_curve, make_panel, print_curve
-from stages.variants.curve_queue import queue_curve
+from stages.variants.curve_runs import make_curve as make_runs_of_curve
 from stages.variants.experiments import MARGINS, Experiment, Look
 from tests.support.decision_factory import make_params
 from tests.support.margin_factory import make_row
@@ -89,7 +89,7 @@ def test_the_same_run_twice_counts_once(tmp_path: Path) -> None:
 def test_without_two_sizes_there_is_no_curve(tmp_path: Path) -> None:
     found = find_curve(make_curve(tmp_path)[:2], tolerance=1e-3)
     assert isinstance(found, NoCurve)
-    assert "bluepencil curve --queue" in found.sentence
+    assert "bluepencil curve --run" in found.sentence
 
 
 def test_runs_on_other_selection_pairs_are_no_curve(tmp_path: Path) -> None:
@@ -134,25 +134,41 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_quarter_a_half_and_all_are_queued_with_two_seeds(project: Path) -> None:
+def make_named(sizes: list[int], call: Any, **how: Any) -> None:
+    make_runs_of_curve(sizes, **{"n_seeds": 1, "is_queued": False, "there": (), "call": call, **how})
+
+
+@pytest.mark.parametrize(("is_queued", "where"), [(True, "--queue"), (False, "--temp")])
+def test_a_quarter_a_half_and_all_are_run_with_two_seeds(project: Path, is_queued: bool, where: str) -> None:
     assert default_sizes(2001) == [501, 1001, 2001]
     called: list[list[str]] = []
-    queue_curve([], n_seeds=2, call=lambda words: called.append(words) or 0)
+    make_named([], lambda words: called.append(words) or 0, n_seeds=2, is_queued=is_queued)
     assert len(called) == 6
     assert called[0] == [
-        "exp", "run", "--queue", "--name", "curve-501-seed-42", "-S", "train.n_pairs=501",
+        "exp", "run", where, "--name", "curve-501-seed-42", "-S", "train.n_pairs=501",
         "-S", "train.seed=42", "-S", "size.n_holdout_scored=0", "accuracy",
     ]  # fmt: skip
 
 
+def test_runs_that_are_there_are_not_made_again(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    called: list[list[str]] = []
+    make_named([500, 1000, 2001], lambda words: called.append(words) or 0, there={"curve-1000-seed-42"})
+    assert [words[4] for words in called] == ["curve-500-seed-42", "curve-2001-seed-42"]
+    said = capsys.readouterr().err
+    assert "1 of 3 runs are there already" in said
+    assert "run 2 of 2: 2001 pairs, seed 42" in said
+
+
 def test_a_size_that_is_not_there_is_refused_before_anything_is_queued(project: Path) -> None:
     with pytest.raises(InputError, match="--size 2002: size.n_train has 2001 pairs"):
-        queue_curve([500, 2002], n_seeds=1, call=lambda words: pytest.fail("queued"))
+        make_named([500, 2002], lambda words: pytest.fail("queued"))
 
 
 def test_what_dvc_refuses_is_named(project: Path) -> None:
     with pytest.raises(InputError, match=r"curve-500-seed-42: DVC did not queue it \(exit code 255\)"):
-        queue_curve([500], n_seeds=1, call=lambda words: 255)
+        make_named([500], lambda words: 255, is_queued=True)
+    with pytest.raises(InputError, match=r"did not finish it \(exit code 1\).* What is done stays"):
+        make_named([500], lambda words: 1)
 
 
 @pytest.mark.parametrize(
@@ -163,4 +179,4 @@ def test_a_split_file_without_its_count_is_named_before_anything_is_queued(
 ) -> None:
     write_json(paths.SPLIT_METRICS, broken)
     with pytest.raises(InputError, match=r"metrics/split\.json: .*split.*`dvc repro split`"):
-        queue_curve([], n_seeds=1, call=lambda words: pytest.fail("queued"))
+        make_named([], lambda words: pytest.fail("queued"))
