@@ -8,6 +8,7 @@ from stages.decision.wording import count, listed, plural, rounded
 from stages.measures.curve import MIN_SIZES, WIDEST, Curve, Gain, quantile
 from stages.measures.curve_groups import GroupGains
 
+MOST_NAMED = 5  # of groups that are too small
 NO_RANGE = "all selection pairs belong together, which leaves no range"
 
 
@@ -55,7 +56,9 @@ def selection_pairs_wanted(curve: Curve) -> int | None:
 
 def tell_groups(gains: GroupGains, nouns: str) -> str:
     """Where the next pairs should come from, or that nothing can be told; `nouns` are sections or editors."""
-    small = f" Too small to tell: {listed(gains.too_small)}." if gains.too_small else ""
+    named, n_more = gains.too_small[:MOST_NAMED], len(gains.too_small[MOST_NAMED:])
+    shown = [*named, *([f"{n_more} more"] if n_more else [])]
+    small = f" Too small to tell: {listed(shown)}." if shown else ""
     if not gains.groups:
         return f"By {nouns}: fewer than two have enough selection pairs.{small}"
     names = gains.above

@@ -14,7 +14,7 @@ from stages.run import paths
 from stages.run.params import load_params
 from stages.variants.curve import FoundCurve, NoCurve, find_curve
 from stages.variants.experiments import list_experiments
-from stages.variants.pareto_plot import ParetoPlot, Point, draw_panel
+from stages.variants.pareto_plot import ParetoPlot, Point, Reach, draw_panel
 
 HEADER = ("pairs", "seeds", "selection, %", "log-loss", "gain, points")
 SYNTHETIC = "The pairs are made up (marked synthetic), so this is a rehearsal."
@@ -84,7 +84,15 @@ def tell_lines(found: FoundCurve) -> list[str]:
 
 def make_panel(found: FoundCurve) -> Panel:
     """The same for the page."""
-    dots = [Point(f"{one.n_pairs:,} pairs", one.n_pairs, one.accuracy) for one in found.curve.points]
+    dots = [
+        Point(
+            name=f"{one.n_pairs:,} pairs",
+            cost=one.n_pairs,
+            accuracy=one.accuracy,
+            reach=None if one.low is None or one.high is None else Reach(one.low, one.high),
+        )
+        for one in found.curve.points
+    ]
     title = "Accuracy against pairs"
     plot = draw_panel(title, dots, "pairs trained on", {dot.name for dot in dots})._replace(
         y_label="selection accuracy, of 100 (up is better)",

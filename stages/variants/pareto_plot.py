@@ -13,6 +13,13 @@ A_LINE, HIGHEST = 6.5, 98.0  # percent of the height: a line of letters, and whe
 MOST_NAMED = 12  # of more variants, only those that none beats are named
 
 
+class Reach(NamedTuple):
+    """The two ends of a range."""
+
+    low: float
+    high: float
+
+
 class Dot(NamedTuple):
     """A variant: its place in percent, its name where there is room, and whether nothing beats it."""
 
@@ -22,14 +29,16 @@ class Dot(NamedTuple):
     name_y: float
     is_named: bool
     on_frontier: bool
+    reach: Reach | None  # of its range, in percent of the height
 
 
 class Point(NamedTuple):
-    """A variant's cost and its held-out accuracy."""
+    """A variant's cost, its accuracy and, where it is drawn, the range of that."""
 
     name: str
     cost: float
     accuracy: float
+    reach: Reach | None = None
 
 
 class ParetoPlot(NamedTuple):
@@ -73,7 +82,8 @@ def plot_pareto(variants: Sequence[Variant]) -> list[ParetoPlot]:
 
 def draw_panel(title: str, points: Sequence[Point], x_label: str, frontier: set[str]) -> ParetoPlot:
     """The panel of at least one point."""
-    x, y = _Scale([point.cost for point in points]), _Scale([point.accuracy * 100 for point in points])
+    heights = [share for point in points for share in (point.accuracy, *(point.reach or ()))]
+    x, y = _Scale([point.cost for point in points]), _Scale([share * 100 for share in heights])
     names_y = part_names([y.place(point.accuracy * 100) for point in points])
     dots = [
         Dot(
@@ -83,6 +93,7 @@ def draw_panel(title: str, points: Sequence[Point], x_label: str, frontier: set[
             name_y=name_y,
             is_named=len(points) <= MOST_NAMED or point.name in frontier,
             on_frontier=point.name in frontier,
+            reach=point.reach and Reach(*(y.place(share * 100) for share in point.reach)),
         )
         for point, name_y in zip(points, names_y, strict=True)
     ]

@@ -14,7 +14,7 @@ from stages.measures.curve import (
     estimate_luck,
     measure_curve,
 )
-from stages.measures.curve_groups import gains_by_group
+from stages.measures.curve_groups import GroupGains, gains_by_group
 from stages.measures.curve_words import about, selection_pairs_wanted, tell_curve, tell_groups
 from stages.measures.paired import paired_difference
 
@@ -175,3 +175,8 @@ def test_the_range_of_the_average_doubling_holds(shape: tuple[float, ...]) -> No
     assert 0.92 <= found.holds <= 0.985  # of 400; benchmarks/results/calibrate_curve.json has 2,000
     if len(set(shape)) == 1:
         assert found.says_help <= 0.04
+
+
+def test_of_many_small_groups_five_are_named() -> None:
+    small = GroupGains([], 0.0, [f"e-{number}" for number in range(49)])
+    assert tell_groups(small, "editor").endswith("Too small to tell: e-0, e-1, e-2, e-3, e-4 and 44 more.")
