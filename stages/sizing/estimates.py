@@ -25,19 +25,20 @@ from stages.sizing.memory import (
 )
 from stages.sizing.shape import ModelShape
 
-# Share of the measured matmul rate that a stage reaches. CPU: runs of the built-in model lie within a factor
-# of two of 1. CUDA: an H200 reached 0.25 to 0.38 in training and 0.2 to 0.5 in scoring, the more the larger
-# the batch (benchmarks/results/gpu.json); generation is bound by memory instead.
-EFFICIENCY = {"cpu": 1.0, "cuda": 0.3}
+# Share of the measured matmul rate that a stage reaches, by what multiplies (`Plan.multiplies_by`). Intel's
+# library: about 1, by runs of the built-in model. oneDNN: 0.3 (writing, training) to 0.7 (scoring) in the
+# demo on two AMD cores. CUDA: an H200 reached 0.25 to 0.38 in training and 0.2 to 0.5 in scoring, the more
+# the larger the batch (benchmarks/results/gpu.json); generation is bound by memory instead.
+EFFICIENCY = {"mkl": 1.0, "onednn": 0.6, "cuda": 0.3}
 
 
-# Before a stage computes: Python and its libraries, and on a GPU its context and kernels. CPU: 8 s of
-# processor time before `reference` loads the built-in model. CUDA: a guess, as is how fast weights are read.
-START_SECONDS = {"cpu": 8.0, "cuda": 15.0}
+# Before a stage computes: Python and its libraries, and on a GPU its context and kernels. CPU: the demo's
+# eight processes (docs/benchmarks.md). CUDA: a guess, as is how fast weights are read.
+START_SECONDS = {"cpu": 15.0, "cuda": 15.0}
 LOADED_BYTES_PER_SECOND = 1e9
 DOWNLOADED_BYTES_PER_SECOND = 1e8
-# The stages that load no model, all together.
-OTHER_SECONDS = 40.0
+# The stages that run no model, all together: 100 s in the demo, 42 of them `base_model`.
+OTHER_SECONDS = 100.0
 
 
 class StageEstimate(NamedTuple):
@@ -61,7 +62,7 @@ def download_seconds(n_bytes: float) -> float:
 
 def estimate_stages(plan: Plan, shape: ModelShape, lengths: Lengths, machine: Machine) -> list[StageEstimate]:
     """Every stage that runs a model, in the pipeline's order; base and policy count as one each."""
-    rate = machine.flops_per_second * EFFICIENCY[plan.device]
+    rate = machine.flops_per_second * EFFICIENCY[plan.multiplies_by]
     fresh = Writing(plan.n_prompts, plan.generate_batch, lengths.mean_prompt, plan.max_new_tokens)
     asked = Writing(PROBE_ITEMS, plan.probe_batch, PROBE_PROMPT_TOKENS, plan.probe_new_tokens)
     pair = _pair(shape, lengths) / rate / plan.n_scoring
@@ -108,7 +109,7 @@ def _generation_seconds(plan: Plan, shape: ModelShape, writing: Writing, machine
     n_batches = -(-writing.n_prompts // writing.batch // plan.n_scoring)
     flops = 2 * shape.n_weights * min(writing.batch, writing.n_prompts)
     reading = weight_bytes(plan, shape) / machine.bytes_per_second
-    step = max(reading, flops / (machine.flops_per_second * EFFICIENCY[plan.device]))
+    step = max(reading, flops / (machine.flops_per_second * EFFICIENCY[plan.multiplies_by]))
     n_tokens = writing.n_prompts * writing.prompt_tokens
     prompts = shape.forward_flops(n_tokens, writing.n_prompts, context=writing.prompt_tokens / 2)
     return n_batches * writing.new_tokens * step + prompts / machine.flops_per_second / plan.n_scoring

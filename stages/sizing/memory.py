@@ -195,7 +195,7 @@ def generation_bytes(plan: Plan, shape: ModelShape, writing: Writing) -> float:
 
 
 def probe_text_bytes(plan: Plan, shape: ModelShape) -> float:
-    """Peak of scoring the probe's texts: weights, and one batch's logits with their float32 log-probs."""
+    """Peak of scoring the probe's texts: weights, one batch's logits, and room to make them in float32."""
     logits = plan.probe_batch * PROBE_TEXT_TOKENS * shape.vocabulary * (plan.element_bytes + 4)
     return BASE_BYTES[plan.device] + weight_bytes(plan, shape) + logits
 

@@ -54,12 +54,19 @@ def score_texts(
 
 
 def _sum_logps(model: "PreTrainedModel", padded: dict[str, torch.Tensor]) -> list[float]:
-    """Sum over each row's own tokens but the first; float32 log-softmax whatever the model's dtype."""
+    """Sum over each row's own tokens but the first; float32 log-softmax whatever the model's dtype.
+
+    One row after the other: the log-probs of a whole batch would take its logits' memory thrice more.
+    """
     tokens = padded["input_ids"].to(model.device)
     mask = padded["attention_mask"].to(model.device)
     with torch.inference_mode():
         logits = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[:, :-1]
-        picked = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-        logps = picked.gather(2, tokens[:, 1:, None])[:, :, 0] * mask[:, 1:]
-    sums: list[float] = logps.sum(dim=1).tolist()
+        logps = torch.stack(
+            [
+                torch.log_softmax(row, dim=-1, dtype=torch.float32).gather(1, own[1:, None])[:, 0]
+                for row, own in zip(logits, tokens, strict=True)
+            ]
+        )
+        sums: list[float] = (logps * mask[:, 1:]).sum(dim=1).tolist()
     return sums
