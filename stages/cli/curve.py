@@ -17,9 +17,9 @@ def curve(
     ] = False,
     size: Annotated[
         list[int] | None,
-        typer.Option(help="With --run: pairs to train on; may be given again. Else a quarter, half, all."),
+        typer.Option(help="With either: pairs to train on; may be given again. Else a quarter, half, all."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="With --run: runs a size, from train.seed on.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="With either: runs a size, from train.seed on.")] = 2,
     keep: Annotated[
         bool, typer.Option("--keep", help="Write it to data/curve/, where the founder's page reads it.")
     ] = False,
