@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from stages.errors import InputError
+
 
 def curve(
     run: Annotated[
@@ -25,6 +27,8 @@ def curve(
     ] = False,
 ) -> None:
     """Show what more pairs brought so far, or make the runs for it; the held-out pairs take no part."""
+    if queue and (run or keep):
+        raise InputError("--queue goes with neither --run nor --keep: the queue's runs are yet to be made")
     if run or queue:
         from stages.cli.pipeline import call_dvc
         from stages.variants.curve_runs import make_curve

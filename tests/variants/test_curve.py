@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from stages.cli.app import app
 from stages.errors import InputError
 from stages.files.io import write_json, write_jsonl
 from stages.run import paths
@@ -181,3 +183,10 @@ def test_a_split_file_without_its_count_is_named_before_anything_is_queued(
     write_json(paths.SPLIT_METRICS, broken)
     with pytest.raises(InputError, match=r"metrics/split\.json: .*split.*`dvc repro split`"):
         make_named([], lambda words: pytest.fail("queued"))
+
+
+@pytest.mark.parametrize("other", ["--run", "--keep"])
+def test_a_queue_goes_with_nothing_that_wants_its_runs(project: Path, other: str) -> None:
+    done = CliRunner().invoke(app, ["curve", "--queue", other])
+    assert isinstance(done.exception, InputError)
+    assert "--queue goes with neither" in str(done.exception)
