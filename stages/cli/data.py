@@ -1,6 +1,6 @@
 """`bluepencil data`: are these pairs fit to learn from, and which were held out? For people and for CI."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +8,7 @@ import typer
 
 from stages.errors import InputError
 from stages.files.json_text import dump_json
-from stages.run.params import load_params
+from stages.run.params import SplitParams, load_params
 
 if TYPE_CHECKING:
     from stages.data.checking import LabelFindings, ValidatedPairs
@@ -69,12 +69,13 @@ def check(
         pairs.results, pairs.checked.rows, settings.rules, at_most=None if show_all else N_EXAMPLES
     )
     labels = find_in_labels(pairs.checked.judged, settings.audit.agreement_above)
+    remarks = [*pairs.remarks, *labels.remarks, *remark_on_number(pairs, params.split)]
     if as_json:
-        typer.echo(dump_json(describe_check(pairs, found, labels), indent=2))
+        typer.echo(dump_json(describe_check(pairs, found, labels, remarks), indent=2))
     else:
         from stages.pages.terminal import print_lines
 
-        print_lines(list(write_findings(path, pairs, found, labels, show_all=show_all)))
+        print_lines(list(write_findings(path, pairs, found, labels, remarks, show_all=show_all)))
     if not pairs.is_fit:
         raise typer.Exit(BROKEN)
 
@@ -118,8 +119,19 @@ def parse_columns(columns: list[str]) -> dict[str, str]:
     return mapping
 
 
+def remark_on_number(pairs: "ValidatedPairs", split: SplitParams) -> Iterator[str]:
+    """Where `split` will refuse so few pairs, whatever ties them together."""
+    n_kept = pairs.checked.rows.n_kept
+    if n_kept <= split.n_holdout + split.n_selection:
+        yield (
+            f"Of {n_kept:,} pairs, split.n_holdout {split.n_holdout:,} and split.n_selection "
+            f"{split.n_selection:,} leave none to train on, so `split` will refuse them: lower both in "
+            "params.yaml, or add pairs."
+        )
+
+
 def describe_check(
-    pairs: "ValidatedPairs", found: "list[RuleExamples]", labels: "LabelFindings"
+    pairs: "ValidatedPairs", found: "list[RuleExamples]", labels: "LabelFindings", remarks: Sequence[str]
 ) -> dict[str, Any]:
     """The counts, the verdict, what stands out, and one entry per rule with the lines that break it.
 
@@ -143,7 +155,7 @@ def describe_check(
         "ok": pairs.is_fit,
         **labels.numbers,
         "agreement_by": [row._asdict() for row in labels.table],
-        "remarks": [*pairs.remarks, *labels.remarks],
+        "remarks": remarks,
         "rules": [{**result._asdict(), "violations": lines.get(result.rule, [])} for result in pairs.results],
     }
 
@@ -153,6 +165,7 @@ def write_findings(
     pairs: "ValidatedPairs",
     found: "list[RuleExamples]",
     labels: "LabelFindings",
+    remarks: Sequence[str],
     *,
     show_all: bool,
 ) -> Iterator[str]:
@@ -174,7 +187,7 @@ def write_findings(
     yield ""
     yield f"{len(pairs.results) - len(found)} rules hold"
     yield from say_labels(labels.numbers)
-    yield from (f"! {remark}" for remark in [*pairs.remarks, *labels.remarks])
+    yield from (f"! {remark}" for remark in remarks)
 
 
 def say_labels(numbers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
