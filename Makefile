@@ -77,19 +77,21 @@ format: venv
 
 venv: .venv/installed
 
-# torch first and alone, with its own dependencies: what build it is (CPU or CUDA) is up to pip's
-# settings on the machine. All the rest is named to the last package in the lock. Python compiles what is
-# imported when it is imported: compiling all of it here takes as long as unpacking it.
+# torch first and alone: what build it is (CPU or CUDA) is up to pip's settings on the machine. It brings what it
+# depends on, in the versions of the lock. All the rest is named to the last package in the lock, so several pips
+# can unpack it side by side: one uses one core. Python compiles what is imported when it is imported: compiling
+# all of it here takes as long as unpacking it.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --no-compile --constraint requirements.lock setuptools "$$(grep '^torch==' requirements.lock)"
+	grep -v '^torch==' requirements.lock | xargs -n 26 -P 4 $(PIP) --no-compile --no-deps
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 qlora: venv ## add bitsandbytes alone: 4 bits and optimizers of 8 bits, on CUDA
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-qlora.lock
+	$(PIP) --no-deps -r requirements-qlora.lock
 
 licences: venv ## rewrite docs/licences.md from what is installed
 	$(BIN)/python -m tests.support.licences

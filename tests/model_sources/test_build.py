@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy as np
 import pytest
 import yaml
 
 from stages.errors import ModelError
 from stages.files.io import sha256_file
 from stages.model.checkpoint import load_model, load_tokenizer
-from stages.model_sources.build import build_base_model, count_parameters
+from stages.model_sources.build import build_base_model, count_parameters, reading_gguf_once
 from stages.run.params import Params, load_params, parse_params
 from tests.support.tiny_models import tiny_model, write_tiny_base
 
@@ -147,3 +149,23 @@ def test_parameters_are_counted_over_all_shards(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(2, 3)}, tmp_path / "model-1.safetensors")
     save_file({"b": torch.zeros(5), "c": torch.zeros(())}, tmp_path / "model-2.safetensors")
     assert count_parameters(tmp_path) == 12
+
+
+def test_a_gguf_file_is_read_once_as_plain_arrays_and_only_within(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    writer = gguf.GGUFWriter(file, "llama")
+    writer.add_token_list(["a", "bc"])
+    writer.add_tensor("output.weight", np.arange(6, dtype=np.float32).reshape(2, 3))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    own = gguf.GGUFReader, gguf.get_tensor_name_map, np.memmap
+    with pytest.raises(KeyError), reading_gguf_once():
+        reader = gguf.GGUFReader(file)
+        assert gguf.GGUFReader(file) is reader
+        assert type(reader.data) is type(reader.tensors[0].data) is np.ndarray
+        assert reader.get_field("tokenizer.ggml.tokens").contents() == ["a", "bc"]
+        assert reader.tensors[0].data.tolist() == [[0, 1, 2], [3, 4, 5]]
+        raise KeyError
+    assert (gguf.GGUFReader, gguf.get_tensor_name_map, np.memmap) == own

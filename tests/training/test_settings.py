@@ -174,7 +174,7 @@ def test_what_fuses_loras_products_stands_aside_for_dropout_and_dora(
     [
         ({"optim": "adamw_of_mine"}, r"breaks a rule\n  train\.optim: .*adamw_torch_fused"),
         ({"optim": "paged_adamw_8bit"}, "train.optim paged_adamw_8bit needs runtime.device cuda"),
-        ({"max_steps": 100}, r"num_train_epochs 2\.0 and max_steps 100: one says how long"),
+        ({"max_steps": 100}, r"num_train_epochs 1\.0 and max_steps 100: one says how long"),
         ({"num_train_epochs": None}, "num_train_epochs None and max_steps None: one says how long"),
         ({"use_weighting": True, "loss_type": ["aot", "ipo"]}, r"use_weighting does not go with \['aot'\]"),
         ({"lora_dropout": 1.0}, r"train\.lora_dropout"),
