@@ -8,6 +8,7 @@ import typer
 from stages.errors import InputError
 from stages.pages.chromium import print_pdf
 from stages.run import paths
+from stages.run.progress import waiting
 
 
 def report(
@@ -21,5 +22,6 @@ def report(
         raise InputError(f"{page}: no such page; run `dvc repro report` first")
     print(f"The founder's page: {page}")
     if pdf is not None:
-        print_pdf(page, pdf)
+        with waiting("printing"):
+            print_pdf(page, pdf)
         print(f"As PDF: {pdf}")

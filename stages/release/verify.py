@@ -24,6 +24,7 @@ from stages.release.lock_chain import (
 from stages.release.verify_repository import RepositoryCheck, check_repository
 from stages.repository.dvc import md5_file, read_yaml
 from stages.run import paths
+from stages.run.progress import track, waiting
 
 MODELS = (paths.BASE_MODEL.as_posix(), paths.POLICY_MODEL.as_posix())
 UNCHAINED = {"params.yaml", "dvc.yaml", LOCK}  # no stage writes them
@@ -46,7 +47,8 @@ def verify(
     stages: list[LockedStage] = []
     repository: RepositoryCheck | None = None
     if checked.lineage is not None:
-        stages, chain = check_evidence(folder, checked.lineage)
+        with waiting("following the numbers to their inputs"):
+            stages, chain = check_evidence(folder, checked.lineage)
         misfits += chain
         repository = check_repository(folder, checked.lineage, stages, found_sums)
         misfits += repository.misfits if repository else []
@@ -65,7 +67,10 @@ def read_release(folder: Path) -> ReleaseFiles:
     plain = [path for path in inside if path.is_file() and not path.is_symlink()]
     strange = [path for path in inside if path.is_symlink() or not (path.is_file() or path.is_dir())]
     return ReleaseFiles(
-        hashes={path.relative_to(folder).as_posix(): sha256_file(path) for path in plain},
+        hashes={
+            path.relative_to(folder).as_posix(): sha256_file(path)
+            for path in track(plain, total=len(plain), label="verify", unit="files")
+        },
         strange=tuple(path.relative_to(folder).as_posix() for path in strange),
         sums=(folder / SUMS).read_bytes(),
         lineage=(folder / LINEAGE).read_bytes(),

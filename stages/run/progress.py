@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -15,6 +16,18 @@ def say(text: str) -> None:
     """Print one line for the person watching; never part of a result. Of several processes one speaks."""
     if os.environ.get("RANK", "0") == "0":  # torchrun numbers the processes it starts
         print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def waiting(words: str) -> Iterator[None]:
+    """Show `words` on a terminal while something runs that takes seconds and cannot be counted."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{words} ..."):
+        yield
 
 
 def track(items: Iterable[Item], *, total: int, label: str, unit: str) -> Iterator[Item]:

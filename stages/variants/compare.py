@@ -15,6 +15,7 @@ from stages.pages.html import Link, link_pages, render_page
 from stages.pages.terminal import open_console
 from stages.run import paths
 from stages.run.params import load_params
+from stages.run.progress import waiting
 from stages.variants.as_variant import as_variant
 from stages.variants.comparison import (
     CANDIDATE_NOTE,
@@ -28,6 +29,7 @@ from stages.variants.comparison import (
     pairing_lines,
     params_rows,
     print_comparison,
+    remark_lines,
     table_rows,
 )
 from stages.variants.experiments import (
@@ -59,14 +61,15 @@ NOT_AT_HAND = NotComparable("The rows of one of them are not in the cache; `dvc 
 
 def compare_variants(revs: Sequence[str], page: Path | None) -> None:
     """Print the comparison of `revs`, or of all variants, and write it as a page, too."""
-    everything = list_experiments()
-    chosen = choose_experiments(everything, revs)
-    comparison = make_comparison(
-        everything,
-        chosen,
-        tolerance=load_params().watch.margin_tolerance,
-        n_paired=len(chosen) if revs else N_PAIRED_UNASKED,
-    )
+    with waiting("comparing"):
+        everything = list_experiments()
+        chosen = choose_experiments(everything, revs)
+        comparison = make_comparison(
+            everything,
+            chosen,
+            tolerance=load_params().watch.margin_tolerance,
+            n_paired=len(chosen) if revs else N_PAIRED_UNASKED,
+        )
     print_comparison(comparison, open_console())
     if page is not None:
         from stages.variants.curve import FoundCurve, find_curve  # loads what the terminal does not show
@@ -205,6 +208,7 @@ def render_comparison(
         candidate_note=CANDIDATE_NOTE,
         header=HEADER,
         rows=table_rows(comparison.candidates),
+        remarks=remark_lines(comparison),
         params=params_rows(comparison.variants),
         differs=bool(differing_params(comparison.variants)),
         choice=choice_lines(comparison),

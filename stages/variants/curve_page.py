@@ -12,6 +12,7 @@ from stages.measures.curve_words import about, points, tell_curve, tell_groups, 
 from stages.pages.terminal import open_console, print_table, print_text
 from stages.run import paths
 from stages.run.params import load_params
+from stages.run.progress import waiting
 from stages.variants.curve import FoundCurve, NoCurve, find_curve
 from stages.variants.experiments import list_experiments
 from stages.variants.pareto_plot import ParetoPlot, Point, Reach, draw_panel
@@ -31,7 +32,8 @@ class Panel(NamedTuple):
 
 def show_curve(*, is_kept: bool) -> None:
     """Print the curve of all experiments; InputError where there is none. `is_kept` also writes its file."""
-    found = find_curve(list_experiments(), tolerance=load_params().watch.margin_tolerance)
+    with waiting("reading the experiments"):
+        found = find_curve(list_experiments(), tolerance=load_params().watch.margin_tolerance)
     if isinstance(found, NoCurve):
         raise InputError(f"curve: {found.sentence}")
     print_curve(found, open_console())
@@ -94,7 +96,9 @@ def make_panel(found: FoundCurve) -> Panel:
         for one in found.curve.points
     ]
     title = "Accuracy against pairs"
-    plot = draw_panel(title, dots, "pairs trained on", {dot.name for dot in dots})._replace(
+    plot = draw_panel(title, dots, "pairs trained on", {dot.name for dot in dots})
+    plot = plot._replace(
+        dots=[dot._replace(is_named=False) for dot in plot.dots],  # the axis names them
         y_label="selection accuracy, of 100 (up is better)",
         alt=f"{title}: " + ", ".join(f"{dot.name} {dot.accuracy:.1%}" for dot in dots),
     )

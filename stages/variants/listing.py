@@ -6,6 +6,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from stages.pages.terminal import Cell, print_table, print_text
+from stages.run.progress import waiting
 from stages.variants.as_variant import as_variant
 from stages.variants.comparison import missing_line, short_cells
 from stages.variants.experiments import WORKSPACE, list_experiments
@@ -18,7 +19,8 @@ SHOWN = "train."  # the parameters that an experiment is about
 
 def print_experiments(console: Console) -> None:
     """A table as wide as the terminal at most, then what it has no room for; InputError outside of DVC."""
-    variants = [as_variant(one, with_length=False) for one in list_experiments(is_brief=True)]
+    with waiting("reading the experiments"):
+        variants = [as_variant(one, with_length=False) for one in list_experiments(is_brief=True)]
     rows: list[list[Cell]] = [[one.name, *short_cells(one)] for one in variants]
     header, left_out = add_params(rows, variants, width=console.width)
     print_table(console, header, rows, folded="variant")

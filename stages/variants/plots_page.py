@@ -12,6 +12,7 @@ from markupsafe import Markup
 from stages.errors import InputError
 from stages.files.io import write_text
 from stages.pages.html import Link, link_pages, render_page
+from stages.run.progress import waiting
 
 
 class Plots(NamedTuple):
@@ -23,10 +24,11 @@ class Plots(NamedTuple):
 
 def write_plots(revs: Sequence[str], page: Path) -> Plots:
     """Write the page of the workspace, or of `revs` side by side; InputError where DVC draws nothing."""
-    plots = read_plots(ask_dvc(revs))
-    if not plots.drawn:
-        raise InputError("no plot has data yet; run `dvc repro`, or name a revision that has results")
-    write_text(page, render_plots(plots, links=link_pages(page)))
+    with waiting("drawing"):
+        plots = read_plots(ask_dvc(revs))
+        if not plots.drawn:
+            raise InputError("no plot has data yet; run `dvc repro`, or name a revision that has results")
+        write_text(page, render_plots(plots, links=link_pages(page)))
     return plots
 
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from stages.inference.mmlu.questions import MmluAnswer
 from stages.measures.intervals import Interval
 from stages.measures.paired import PairedDifference
+from stages.variants.compare import render_comparison
 from stages.variants.comparison import (
     CANDIDATE_NOTE,
     Choice,
@@ -194,6 +195,12 @@ def test_a_variant_whose_metrics_are_missing_is_named() -> None:
     lines = missing_line([make_variant("a", selection=0.7), make_variant("b")])
     assert lines[0].startswith("No selection accuracy: b. metrics/accuracy.json is missing")
     assert missing_line([make_variant("a", selection=0.7)]) == []
+
+
+def test_the_page_names_a_variant_without_metrics_too() -> None:
+    candidates = rank_candidates([make_variant("a", selection=0.7), make_variant("b")])
+    page = render_comparison(Comparison(candidates, n_looks=1, choice=None, pairings=[]))
+    assert "<p>No selection accuracy: b. metrics/accuracy.json is missing" in page
 
 
 def test_a_narrow_terminal_shows_each_row_as_lines():

@@ -113,6 +113,7 @@ def test_the_page_and_the_kept_file_say_the_same(tmp_path: Path) -> None:
     found = found_in(make_curve(tmp_path))
     panel, kept = make_panel(found), describe_curve(found)
     assert [dot.name for dot in panel.plot.dots] == ["500 pairs", "1,000 pairs", "2,000 pairs"]
+    assert not any(dot.is_named for dot in panel.plot.dots)  # a name would lie on the range beside it
     assert all(dot.reach and 0 < dot.reach.low < dot.y < dot.reach.high < 100 for dot in panel.plot.dots)
     assert kept["n_pairs"] == 2000
     assert kept["average"]["low"] == found.curve.average.low
