@@ -27,6 +27,7 @@ def losses(project: Path) -> list[float]:
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_two_processes_cut_off_and_resumed_have_the_curve_of_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from tests.support.tiny_project import make_project, run_module, set_train
 
 # Adam divides a gradient by its own size, so a gradient that is all rounding may step by the learning rate.
 CLOSE = 1e-4
+pytestmark = pytest.mark.slow
 FULL = {"method": "full", "learning_rate": 1e-3}
 
 
@@ -47,7 +48,6 @@ def same_weights(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> 
     )
 
 
-@pytest.mark.slow
 def test_all_weights_shared_by_two_processes_end_as_in_one_also_after_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +92,6 @@ def test_an_adapter_over_shared_weights_ends_as_in_one_process(
     assert same_weights(policy_of_one, load_file(adapter))
 
 
-@pytest.mark.slow
 def test_log_probs_are_not_rounded_where_bfloat16_weights_are_shared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

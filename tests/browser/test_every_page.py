@@ -54,34 +54,38 @@ def faults(page: Page) -> list[str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return write_every_page(tmp_path_factory.mktemp("pages"))
+
+
+@pytest.mark.parametrize(
+    "view", [pytest.param(view, marks=[pytest.mark.slow] * (view != "desktop")) for view in VIEWS]
+)
 def test_every_page_in_every_state_meets_wcag_and_keeps_its_letters_large(
-    browser: Browser, tmp_path: Path
+    browser: Browser, pages: dict[str, Path], view: str
 ) -> None:
-    pages = write_every_page(tmp_path)
     assert len(pages) >= 18
-    wrong: dict[tuple[str, str], list[str]] = {}
-    for view, settings in VIEWS.items():
-        context = browser.new_context(**settings)
-        context.add_init_script(AXE)
-        page = context.new_page()
-        page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
-        page.on(
-            "console", lambda message: message.type == "error" and pytest.fail(f"console: {message.text}")
-        )
-        page.on("request", lambda request: request.url.startswith("file:") or pytest.fail(request.url))
-        for name, path in pages.items():
-            page.goto(path.as_uri())
-            if name == "plots":
-                page.wait_for_selector("svg")
-            page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
-            found = faults(page)
-            if view == "desktop" or (view == "phone, dark" and name in DARK):
-                found += violations(page)
-            if view == "small phone":
-                page.emulate_media(media="print")
-                found += [f"on paper: {fault}" for fault in faults(page) if "px" in fault]
-                page.emulate_media(media="screen")
-            if found:
-                wrong[view, name] = found
-        context.close()
+    context = browser.new_context(**VIEWS[view])
+    context.add_init_script(AXE)
+    page = context.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
+    page.on("console", lambda message: message.type == "error" and pytest.fail(f"console: {message.text}"))
+    page.on("request", lambda request: request.url.startswith("file:") or pytest.fail(request.url))
+    wrong: dict[str, list[str]] = {}
+    for name, path in pages.items():
+        page.goto(path.as_uri())
+        if name == "plots":
+            page.wait_for_selector("svg")
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+        found = faults(page)
+        if view == "desktop" or (view == "phone, dark" and name in DARK):
+            found += violations(page)
+        if view == "small phone":
+            page.emulate_media(media="print")
+            found += [f"on paper: {fault}" for fault in faults(page) if "px" in fault]
+            page.emulate_media(media="screen")
+        if found:
+            wrong[name] = found
+    context.close()
     assert wrong == {}

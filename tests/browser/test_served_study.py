@@ -24,6 +24,7 @@ def open_link(context: BrowserContext, link: str) -> Page:
     return page
 
 
+@pytest.mark.slow
 def test_three_browsers_at_once_hand_in_on_the_server(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,12 +185,10 @@ def pending_capability() -> None:
 def other_limits() -> None:
     change_yaml("params.yaml", "limits.accuracy.min_share", 0.6)
     change_yaml("params.yaml", "limits.winrate.min_share", 0.55)
-    commit("Easier tests")
 
 
 def other_holdout() -> None:
     write_jsonl(Path("data/split/holdout.jsonl"), [make_split_pair(99)])
-    commit("Other pairs")
 
 
 def stale_split() -> None:
@@ -200,7 +198,6 @@ def stale_split() -> None:
 def changed_ballot() -> None:
     file = ballots_folder(current_study_id()) / "ann.json"
     file.write_text(file.read_text().replace('"left"', '"right"', 1))
-    commit("Another ballot")
 
 
 def stray_ballot() -> None:
@@ -212,29 +209,43 @@ def no_commit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("changes", "words"),
     [
-        (no_commit, ["not committed to git: params.yaml", "stage train: changed deps"]),
-        (stale_split, ["stage split: changed outs (data/split/train.jsonl)", "dvc repro"]),
-        (stray_ballot, ["not committed to git: data/ballots/", "dan.json"]),
         (
-            other_limits,
+            [no_commit, stale_split, stray_ballot, lambda: FOLDER.mkdir(parents=True)],
+            [
+                "not committed to git: params.yaml, data/ballots/",
+                "dan.json",
+                "stage train: changed deps",
+                "stage split: changed outs (data/split/train.jsonl)",
+                "dvc repro",
+                f"{FOLDER}: exists already",
+                "never overwritten",
+            ],
+        ),
+        (
+            [other_limits, other_holdout, changed_ballot, lambda: commit("Other tests, pairs and ballots")],
             [
                 "limits.accuracy.min_share was 0.68 when the study was opened, and is 0.6",
                 "the pre-registration says min_share 0.6, params.yaml now 0.55",
+                "the held-out pairs had the hash",
+                "when the study was opened",
+                "ballot ann.json: was changed after the key was revealed",
             ],
         ),
-        (other_holdout, ["the held-out pairs had the hash", "when the study was opened"]),
-        (changed_ballot, ["ballot ann.json: was changed after the key was revealed"]),
-        (lambda: FOLDER.mkdir(parents=True), [f"{FOLDER}: exists already", "never overwritten"]),
-        (lambda: git("tag", "-am", "x", "policy@v1.0.0"), ["policy@v1.0.0: this commit is released already"]),
-        (lambda: Path("dvc.lock").unlink(), ["dvc.lock: no such file"]),
+        (
+            [lambda: git("tag", "-am", "x", "policy@v1.0.0")],
+            ["policy@v1.0.0: this commit is released already"],
+        ),
+        ([lambda: Path("dvc.lock").unlink()], ["dvc.lock: no such file"]),
     ],
+    ids=["workspace", "commits", "released", "no lock"],
 )
-def test_a_release_is_refused_and_no_override_helps(
-    world: Path, change: Callable[[], Any], words: list[str]
+def test_a_release_is_refused_with_all_its_reasons_and_no_override_helps(
+    world: Path, changes: list[Callable[[], Any]], words: list[str]
 ) -> None:
-    change()
+    for change in changes:
+        change()
     with pytest.raises(ReleaseError) as error:
         release(override=REASON)
     for word in words:

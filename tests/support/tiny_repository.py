@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 
 from stages.cli.pipeline import with_overrides
-from tests.support.tiny_models import write_tiny_base
 
 ROOT = Path(__file__).parent.parent.parent
 COPIED = (
@@ -103,6 +102,9 @@ def git(folder: Path, *arguments: str) -> str:
 
 def _tiny_base(folder: Path) -> None:
     """A tiny checkpoint whose context holds the real paragraphs and questions."""
+    # imported here: a stage that runs in this process settles how the hub's client behaves before it is loaded
+    from tests.support.tiny_models import write_tiny_base
+
     write_tiny_base(folder)
     config = json.loads((folder / "config.json").read_text())
     config["max_position_embeddings"] = 4096

@@ -1,7 +1,8 @@
 """A tiny repository in which the whole pipeline and one variant of it have run, made once a test run.
 
 `python -m tests.support.whole_repository` runs everything in one process, so that torch and its kind are imported
-once. The stages' commands are the pipeline's own; `dvc commit` then records what they wrote.
+once, and where any attempt to reach a network ends it. The stages' commands are the pipeline's own; `dvc commit`
+then records what they wrote.
 """
 
 import os
@@ -14,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from stages.cli.pipeline import with_overrides
-from tests.support.offline_run import run_stages
+from tests.support.offline_run import refuse_network, run_module, run_stages
 from tests.support.tiny_repository import ROOT, environment, git, make_tiny_repository
 
 COMMITTER = {
@@ -22,11 +23,22 @@ COMMITTER = {
 }
 VARIANT = "wider"
 BETA = 0.3
+RAN = "ran.txt"
 BASE_SIDE = ("base_model", "validate", "split", "reference")
 
 
 def copy_whole_repository(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Path:
     """A copy of the test run's whole repository, its cache included."""
+    shutil.copytree(_made(tmp_path_factory), folder, symlinks=True)
+    return folder
+
+
+def what_ran(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A line `ran: ...` for each command that the test run's whole repository was made with."""
+    return (_made(tmp_path_factory).parent / RAN).read_text()
+
+
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     temporary = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         temporary = temporary.parent  # the workers' common folder
@@ -34,8 +46,7 @@ def copy_whole_repository(tmp_path_factory: pytest.TempPathFactory, folder: Path
     with FileLock(temporary / "whole.lock"):
         if not template.exists():
             _make(template)
-    shutil.copytree(template, folder, symlinks=True)
-    return folder
+    return template
 
 
 def _make(template: Path) -> None:
@@ -50,30 +61,25 @@ def _make(template: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    (template.parent / RAN).write_text(done.stdout)
     unfinished.rename(template)
-
-
-def dvc(*arguments: str) -> None:
-    """Run DVC in this process."""
-    from dvc.cli import main as run
-
-    assert run([*arguments, "--quiet"]) == 0, arguments
 
 
 def main() -> None:
     """Run everything here and commit it; then a variant, which becomes an experiment."""
+    sys.addaudithook(refuse_network)
     here = Path()
     run_stages()
-    dvc("commit", "--force")
+    run_module("dvc", "commit", "--force", "--quiet")
     git(here, "add", "-A")
     git(here, "commit", "-q", "-m", "Results")
     params = Path("params.yaml")
     params.write_text(with_overrides(params.read_text(), f"train: {{beta: {BETA}}}", place="variant"))
     run_stages(lambda words: words[-1] != "base" and not words[0].endswith(BASE_SIDE))
-    dvc("commit", "--force")
-    dvc("exp", "save", "--name", VARIANT)
+    run_module("dvc", "exp", "save", "--name", VARIANT, "--quiet")
     git(here, "checkout", "-q", ".")
-    dvc("checkout", "--force")
+    run_module("dvc", "checkout", "--force", "--quiet")
+    run_module("dvc", "status", "--quiet")  # ends with 1 where anything changed
 
 
 if __name__ == "__main__":

@@ -179,7 +179,7 @@ def test_a_damaged_object_is_named_and_used_for_nothing(world: World) -> None:
     assert (colleague.root / pairs).read_bytes() == whole
 
 
-@pytest.mark.parametrize("kind", ["folder", "ssh"])
+@pytest.mark.parametrize("kind", ["folder", pytest.param("ssh", marks=pytest.mark.slow)])
 def test_a_folder_and_a_machine_behind_ssh_share_as_well(kind: str, tmp_path: Path) -> None:
     (tmp_path / "owner").mkdir()
     owner = Clone(tmp_path / "owner")

@@ -16,6 +16,7 @@ from tests.support.disturbances import (
 from tests.support.tiny_repository import make_tiny_repository
 from tests.support.torture import Case, run_case
 
+pytestmark = pytest.mark.slow
 LAST = "split"  # and all before it: base_model apart, the stages that need no model
 
 
@@ -32,8 +33,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     [
         ("validate", kill_stage(1.0)),
         ("split", truncated_out),
-        pytest.param("split", file_size_limits, marks=pytest.mark.slow),
-        pytest.param(None, truncated_lock, marks=pytest.mark.slow),
+        ("split", file_size_limits),
+        (None, truncated_lock),
     ],
     ids=["killed", "half-written", "disk full", "lock half-written"],
 )

@@ -248,7 +248,8 @@ stages:
 """
 
 
-@pytest.mark.parametrize("has_results", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("has_results", [False, True])
 def test_clearing_a_rehearsal_leaves_a_clone_as_it_was(
     world: str, monkeypatch: pytest.MonkeyPatch, has_results: bool
 ) -> None:
