@@ -4,11 +4,11 @@ import contextlib
 import secrets
 from pathlib import Path
 
+from stages.decision.wording import listed
 from stages.errors import StudyError
 from stages.files.hashing import sha256_hex
 from stages.files.io import read_jsonl, write_json, write_jsonl, write_text
 from stages.files.pairs import SplitPair, split_sha256
-from stages.labelling.outcome import describe_outcome, outcome_lines, read_votes, vote_rows
 from stages.labelling.ranking import DoubtRow
 from stages.labelling.rejudging import (
     RejudgedPair,
@@ -29,7 +29,6 @@ from stages.study.opening import establish
 from stages.study.seal import LABELS
 from stages.study.secret import derive_key, record_reveal, refuse_missing, refuse_secret_in_git, secret_file
 from stages.study.status import State, opened_studies, read_state, report_lines, state_lines
-from stages.study.unblind import unblind
 
 PAIRS, RESULT, NEW_VOTES = "pairs.jsonl", "result.json", "votes.jsonl"
 
@@ -96,10 +95,9 @@ def settle_id(name: str) -> str:
         return open_ones[0]
     if not name and there:
         return there[-1]
-    raise StudyError(
-        f"{study_folder(name or LABELS + '...')}: no pairs are being judged again under this name "
-        f"(there are: {', '.join(there) or 'none'}); `bluepencil labels open` begins"
-    )
+    if not there:
+        raise StudyError("no pair has been judged again yet; `bluepencil labels open` begins")
+    raise StudyError(f"{study_folder(name)}: no pairs are judged again under this name, only {listed(there)}")
 
 
 def collect(path: Path, *, receipt: str) -> None:
@@ -110,9 +108,8 @@ def collect(path: Path, *, receipt: str) -> None:
         ballot = read_ballot(restore_export(data or b""))
     if ballot is not None and ballot.study_id not in rejudgings():
         raise StudyError(
-            f"{path}: is of {ballot.study_id}, and no pairs are judged again under this name "
-            f"(there are: {', '.join(rejudgings()) or 'none'}); a study's ballot goes to "
-            "`bluepencil study collect`"
+            f"{path}: is of {ballot.study_id}, and no pairs are judged again under it; a study's "
+            "ballot goes to `bluepencil study collect`"
         )
     collect_ballot(path, receipt=receipt)
 
@@ -154,6 +151,9 @@ def pairs_problems(params: Params, state: State) -> list[str]:
 
 def reveal(name: str, *, despite_missing: str) -> None:
     """Write the key, the pairs, the result and the votes; StudyError where anything does not fit."""
+    from stages.labelling.outcome import describe_outcome, outcome_lines, read_votes, vote_rows
+    from stages.study.unblind import unblind  # their statistics take seconds to load
+
     params = load_params()
     study_id = settle_id(name)
     state = read_state(params, study_id)

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 from stages.errors import StudyError
 from stages.run import paths
 from stages.run.params import Params
+from stages.run.progress import waiting
 from stages.study.check import Study, StudyFiles, check_study
 from stages.study.folder import (
     COMMITMENT,
@@ -174,11 +175,12 @@ def report_lines(state: State) -> list[str]:
 
 def result_lines(files: StudyFiles, study: Study) -> list[str]:
     """The win rate, from key, item table and ballots alone, where all of them are there."""
-    from stages.study.summary import summarise_study  # its statistics take seconds to load
-
     is_rehearsal = study.commitment is not None and study.commitment.synthetic
     section: Literal["winrate", "rehearsal"] = "rehearsal" if is_rehearsal else "winrate"
-    found = summarise_study(study, files, section=section).metrics
+    with waiting("computing the win rate"):
+        from stages.study.summary import summarise_study  # its statistics take seconds to load
+
+        found = summarise_study(study, files, section=section).metrics
     if found["status"] != "complete":
         return []
     return [

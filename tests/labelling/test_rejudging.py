@@ -205,6 +205,8 @@ def test_what_does_not_belong_is_refused_with_a_way_out(world):
     with pytest.raises(StudyError, match="`bluepencil labels open` begins"):
         steps.reveal("", despite_missing="")
     name = opened()
+    with pytest.raises(StudyError, match=f"no pairs are judged again under this name, only {name}"):
+        steps.say_status("labels-of-another-day")
     with pytest.raises(StudyError, match="being judged again already"):
         steps.open_rejudging()
     with pytest.raises(StudyError, match="ballots are missing: ann, ben, cid"):

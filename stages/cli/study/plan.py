@@ -5,7 +5,7 @@ from stages.files.record import Record
 from stages.pages.html import render_page
 from stages.run import paths
 from stages.run.params import load_params
-from stages.run.progress import say
+from stages.run.progress import say, waiting
 from stages.study.folder import PREREG
 from stages.study.opening import name_anchors, read_anchors
 from stages.study.plan import Assumptions, Plan, format_plan, make_plan
@@ -35,7 +35,10 @@ def plan_study() -> None:
     params = load_params()
     prereg = name_anchors(prereg_from(params), read_anchors(params))
     assumptions = Assumptions(**params.study.plan.model_dump())
-    made = cached_plan(prereg, assumptions) or make_plan(prereg, assumptions)
+    made = cached_plan(prereg, assumptions)
+    if made is None:
+        with waiting("simulating studies"):
+            made = make_plan(prereg, assumptions)
     write_json(PLAN, PlanFile(prereg=prereg, plan=made))
     write_text(PLOT, draw_plot(made))
     write_text(paths.STUDY / PREREG, render_prereg(prereg))
