@@ -26,10 +26,10 @@ from stages.variants.comparison import (
     candidate_rows,
     choice_lines,
     headline,
+    missing_line,
     pairing_lines,
     params_rows,
     print_comparison,
-    remark_lines,
     table_rows,
 )
 from stages.variants.experiments import (
@@ -208,7 +208,7 @@ def render_comparison(
         candidate_note=CANDIDATE_NOTE,
         header=HEADER,
         rows=table_rows(comparison.candidates),
-        remarks=remark_lines(comparison),
+        missing=missing_line(comparison.variants),
         params=params_rows(comparison.variants),
         differs=bool(differing_params(comparison.variants)),
         choice=choice_lines(comparison),

@@ -95,7 +95,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print()
         print_table(console, header, rows, folded="variant")
     remarks = [*([] if differs else ["No parameter differs."]), *frontier_line(comparison)]
-    remarks += remark_lines(comparison)
+    remarks += [*made_up_line(comparison.variants), *missing_line(comparison.variants)]
     for lines in filter(None, (remarks, choice_lines(comparison), *map(pairing_lines, comparison.pairings))):
         console.print()
         for line in lines:
@@ -205,11 +205,6 @@ def made_up_line(variants: Sequence[Variant]) -> list[str]:
     told = [f"{run.name} {made_up(run)}" for run in variants if run.made_up]
     about = "Figures and names that no prompt gave, in 100 words beyond the base's"
     return [f"{about}: {listed(told)}."] if told else []
-
-
-def remark_lines(comparison: Comparison) -> list[str]:
-    """What the tables do not show: what the texts made up, and which variants have no numbers."""
-    return [*made_up_line(comparison.variants), *missing_line(comparison.variants)]
 
 
 def missing_line(variants: Sequence[Variant]) -> list[str]:
