@@ -20,7 +20,10 @@ def say(text: str) -> None:
 
 @contextmanager
 def waiting(words: str) -> Iterator[None]:
-    """Show `words` on a terminal while something runs that takes seconds and cannot be counted."""
+    """Show `words` on a terminal while something runs that takes seconds and cannot be counted.
+
+    What is printed meanwhile would go to the same place, so a result is printed afterwards.
+    """
     if not sys.stderr.isatty():
         yield
         return
