@@ -21,7 +21,7 @@ from stages.cli.remote import remote
 from stages.cli.report import report
 from stages.cli.study import app as study
 from stages.release.verify import verify
-from stages.run.shell import be_quiet_and_offline, exit_in_words, keep_dvc_state_private
+from stages.run.shell import be_quiet_and_offline, end_quickly, exit_in_words, keep_dvc_state_private
 
 ORDER = [
     "data",
@@ -98,6 +98,7 @@ def main() -> None:
     A crash exits with CRASHED: 1 is what `data check` and `gate` say of sound input that does not pass.
     """
     be_quiet_and_offline()
+    end_quickly()
     outlive_readers()
     try:
         keep_dvc_state_private()

@@ -1,7 +1,9 @@
 """What every stage process does around its `main`: quiet libraries, plain errors, no orphans."""
 
+import atexit
 import ctypes
 import errno
+import gc
 import os
 import signal
 import sys
@@ -53,6 +55,7 @@ ENVIRONMENT = {
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage: a `BluePencilError` becomes its message on stderr and its exit code."""
     be_quiet_and_offline()
+    end_quickly()
     if not sys.stderr.isatty():
         os.environ["TQDM_DISABLE"] = "1"  # libraries' bars would fill a log; stages.run.progress writes lines
     warnings.simplefilter("ignore", FutureWarning)  # libraries among themselves; versions are pinned
@@ -158,6 +161,11 @@ def be_quiet_and_offline() -> None:
     """Switch off telemetry, network look-ups and chatter of libraries, unless the user set them."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+def end_quickly() -> None:
+    """Have Python look for no garbage as it ends: with torch loaded that takes two seconds, for nothing."""
+    atexit.register(gc.freeze)
 
 
 def keep_dvc_state_private() -> None:

@@ -100,3 +100,22 @@ def test_a_place_that_the_user_chose_for_dvcs_state_is_kept(monkeypatch: pytest.
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", "/somewhere")
     keep_dvc_state_private()
     assert os.environ["DVC_SITE_CACHE_DIR"] == "/somewhere"
+
+
+GARBAGE = """
+from stages.run.shell import run_stage
+
+class Loop:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        print("collected")
+
+run_stage(Loop)
+"""
+
+
+def test_a_stage_ends_without_looking_for_garbage() -> None:
+    """With torch loaded, that takes two seconds."""
+    ran = subprocess.run([sys.executable, "-c", GARBAGE], capture_output=True, text=True, check=True)
+    assert ran.stdout == ""
