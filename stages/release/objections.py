@@ -33,6 +33,7 @@ def gather_objections(params: Params, gates: StoredGates) -> tuple[Objections, J
     """Everything that speaks against a release of the present workspace, and the study that judged it."""
     if not Path(LOCK).is_file():
         return Objections([f"{LOCK}: no such file; run `dvc repro` first"], []), None
+    read_yaml(read_text(Path(LOCK)), LOCK)  # before DVC does, whose parser follows any depth and dies of it
     final = list(object_to_workspace())
     overridable = object_to_gates(gates)
     study = None

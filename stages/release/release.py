@@ -43,8 +43,8 @@ def make_plan(*, to: Path | None, override: str | None, version: str | None) -> 
     """Everything settled before an hour is spent; ReleaseError lists all that forbids the release."""
     params, gates = load_params(), read_gates()
     rev = head_revision()
-    artifact = artifact_of(paths.POLICY_MODEL)
     objections, study = gather_objections(params, gates)
+    artifact = artifact_of(paths.POLICY_MODEL)
     problems = object_to_override(objections, override)
     try:
         chosen = settle_version(artifact, rev, version)

@@ -253,6 +253,12 @@ def test_a_release_is_refused_with_all_its_reasons_and_no_override_helps(
     assert error.value.exit_code == 1
 
 
+def test_a_lock_without_end_is_named_before_dvc_reads_it(world: Path) -> None:
+    Path("dvc.lock").write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"dvc\.lock: not readable as YAML .*nested more than 50 deep"):
+        release()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
