@@ -127,9 +127,7 @@ def verify(name: str) -> list[str]:
     problems = [*state.problems, *pairs_problems(params, state)]
     if problems:
         raise StudyError(f"{study_folder(study_id)}: files do not fit\n  " + "\n  ".join(problems))
-    return [
-        line for line in report_lines(state) if not line.lstrip().startswith(("winrate", "not checked, not"))
-    ]
+    return [line for line in report_lines(state) if not line.lstrip().startswith("not checked, not")]
 
 
 def pairs_file(params: Params, state: State) -> Path:

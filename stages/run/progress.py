@@ -29,7 +29,7 @@ def waiting(words: str) -> Iterator[None]:
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(f"{words} ..."):
+    with Console(stderr=True).status(f"{words} ...", spinner="line"):  # letters that every terminal has
         yield
 
 

@@ -174,7 +174,12 @@ def report_lines(state: State) -> list[str]:
 
 
 def result_lines(files: StudyFiles, study: Study) -> list[str]:
-    """The win rate, from key, item table and ballots alone, where all of them are there."""
+    """The win rate, from key, item table and ballots alone, where all of them are there.
+
+    Of a re-judging there is none: each of its screens has a side on record.
+    """
+    if files.study_id.startswith(LABELS):
+        return []
     is_rehearsal = study.commitment is not None and study.commitment.synthetic
     section: Literal["winrate", "rehearsal"] = "rehearsal" if is_rehearsal else "winrate"
     with waiting("computing the win rate"):

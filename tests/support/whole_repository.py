@@ -29,16 +29,16 @@ BASE_SIDE = ("base_model", "validate", "split", "reference")
 
 def copy_whole_repository(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Path:
     """A copy of the test run's whole repository, its cache included."""
-    shutil.copytree(_made(tmp_path_factory), folder, symlinks=True)
+    shutil.copytree(_template(tmp_path_factory), folder, symlinks=True)
     return folder
 
 
 def what_ran(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A line `ran: ...` for each command that the test run's whole repository was made with."""
-    return (_made(tmp_path_factory).parent / RAN).read_text()
+    return (_template(tmp_path_factory).parent / RAN).read_text()
 
 
-def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     temporary = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         temporary = temporary.parent  # the workers' common folder
