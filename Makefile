@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo repro test test-slow browser bench bench-gpu models calibrate torture check format venv qlora licences lock
 
 demo: ## the whole pipeline on the built-in model and the sample data
-	@test -e .venv/installed || echo "First the installation, two to five minutes. Nothing is installed outside of .venv."
+	@test -e .venv/installed || echo "First the installation, one to five minutes. Nothing is installed outside of .venv."
 	@$(MAKE) --no-print-directory venv
 	@echo "What this machine will take from here on:"
 	@$(BIN)/bluepencil doctor | sed -n '/^stage/,$$p'

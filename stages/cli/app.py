@@ -125,7 +125,10 @@ class PatientOutput(io.FileIO):
 
 
 def outlive_readers() -> None:
-    """Have standard output end no command when its reader leaves."""
+    """Have standard output end no command: not when its reader leaves, nor at a letter that it cannot write.
+
+    Where a terminal or a pipe is not UTF-8, such a letter is printed by its number, as on standard error.
+    """
     old = sys.stdout
     if not isinstance(old, io.TextIOWrapper):
         return
@@ -135,6 +138,7 @@ def outlive_readers() -> None:
     except io.UnsupportedOperation:  # what is printed goes to memory, as in a notebook or a test
         return
     raw = io.BufferedWriter(patient)
+    errors = "backslashreplace" if old.errors == "strict" else old.errors
     sys.stdout = io.TextIOWrapper(
-        raw, encoding=old.encoding, errors=old.errors, line_buffering=old.line_buffering
+        raw, encoding=old.encoding, errors=errors, line_buffering=old.line_buffering
     )

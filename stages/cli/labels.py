@@ -3,10 +3,11 @@
 Each command imports what it needs.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from stages.cli.ballot_options import Ballot, DespiteMissing, Receipt
 
 app = typer.Typer(no_args_is_help=True, help="Doubtful labels, judged again, blind.")
 Name = Annotated[str, typer.Argument(help="The re-judging, labels-...; the one that is open if left out.")]
@@ -30,12 +31,7 @@ def status(name: Name = "") -> None:
 
 
 @app.command()
-def collect(
-    ballot: Annotated[Path, typer.Argument(help="The file an editor sent.")],
-    receipt: Annotated[
-        str, typer.Option(help="The receipt the editor sent another way; words around it do no harm.")
-    ] = "",
-) -> None:
+def collect(ballot: Ballot, receipt: Receipt = "") -> None:
     """Check a ballot and put it, unchanged, in its place."""
     from stages.labelling import steps
 
@@ -52,12 +48,7 @@ def verify(name: Name = "") -> None:
 
 
 @app.command()
-def reveal(
-    name: Name = "",
-    despite_missing: Annotated[
-        str, typer.Option(help="Why it is revealed although ballots are missing.")
-    ] = "",
-) -> None:
+def reveal(name: Name = "", despite_missing: DespiteMissing = "") -> None:
     """Check the seal, write the key, what came of it, and the votes for `data.votes`."""
     from stages.labelling import steps
 

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 MAX_DEPTH = 50
+MANY = 5_000  # levels; a parser in C has room for some 40,000
 MAX_KEYS = 10_000  # of one mapping; merges of merges (`<<`) would multiply them without end
 
 
@@ -52,6 +53,13 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(f"{place}{error.problem}") from error
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
+
+
+def might_be_deep(content: bytes) -> bool:
+    """Could this YAML have MANY levels? Each needs a bracket or another column; none is parsed to see."""
+    n_columns = max(map(len, content.splitlines()), default=0)
+    n_brackets = content.count(b"[") + content.count(b"{")
+    return n_brackets + 2 * n_columns > MANY  # a list may begin in its key's column
 
 
 def _place(mark: yaml.Mark) -> str:

@@ -33,12 +33,13 @@ EFFICIENCY = {"mkl": 1.0, "onednn": 0.6, "cuda": 0.3}
 
 
 # Before a stage computes: Python and its libraries, and on a GPU its context and kernels. CPU: the demo's
-# eight processes (docs/benchmarks.md). CUDA: a guess, as is how fast weights are read.
-START_SECONDS = {"cpu": 15.0, "cuda": 15.0}
+# nine processes take 8 to 13 s each (docs/benchmarks.md). CUDA: a guess, as is how fast weights are read.
+START_SECONDS = {"cpu": 10.0, "cuda": 15.0}
 LOADED_BYTES_PER_SECOND = 1e9
 DOWNLOADED_BYTES_PER_SECOND = 1e8
-# The stages that run no model, all together: 100 s in the demo, 42 of them `base_model`.
-OTHER_SECONDS = 100.0
+# The stages that run no model, all together: 43 and 78 s in the demo on two machines, 19 and 27 of them
+# `base_model`.
+OTHER_SECONDS = 80.0
 
 
 class StageEstimate(NamedTuple):

@@ -177,10 +177,15 @@ def _state_bytes(plan: Plan, shape: ModelShape) -> float:
     return weights + (rest / parts if plan.shards == "moments" else rest)
 
 
+def _layer_bytes(plan: Plan, shape: ModelShape) -> int:
+    """What one layer holds of a token while it works, where nothing is kept for backward."""
+    return (4 * shape.hidden + 3 * shape.intermediate) * plan.element_bytes
+
+
 def scoring_bytes(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
     """Peak of `reference` and `holdout`: one layer's products of the longest batch, and the head."""
     tokens = plan.score_batch * lengths.longest_row
-    layer = tokens * (4 * shape.hidden + 3 * shape.intermediate) * plan.element_bytes
+    layer = tokens * _layer_bytes(plan, shape)
     n_labels = plan.score_batch * lengths.longest_labels
     is_tiled = _is_head_tiled(plan)
     head = head_bytes(plan, shape, n_labels, is_tiled=is_tiled) * (1.0 if is_tiled else 0.5)  # no gradient
@@ -188,10 +193,15 @@ def scoring_bytes(plan: Plan, shape: ModelShape, lengths: Lengths) -> float:
 
 
 def generation_bytes(plan: Plan, shape: ModelShape, writing: Writing) -> float:
-    """Peak of writing completions: weights and the cache of keys and values of one batch."""
+    """Peak of writing completions: weights, one layer of the prompts, and one batch's keys and values.
+
+    These are copied to a longer array for each token, which leaves gaps.
+    """
+    layer = writing.batch * writing.prompt_tokens * _layer_bytes(plan, shape)
     tokens = writing.batch * (writing.prompt_tokens + writing.new_tokens)
     cache = 2 * shape.n_layers * shape.key_width * plan.element_bytes * tokens
-    return BASE_BYTES[plan.device] + weight_bytes(plan, shape) + cache + writing.batch * shape.vocabulary * 8
+    held = layer + (1 + GAPS[plan.multiplies_by]) * cache + writing.batch * shape.vocabulary * 8
+    return BASE_BYTES[plan.device] + weight_bytes(plan, shape) + held
 
 
 def probe_text_bytes(plan: Plan, shape: ModelShape) -> float:
@@ -205,7 +215,7 @@ def mmlu_bytes(plan: Plan, shape: ModelShape) -> float:
 
     These are held for one row in all layers, and for the whole batch in the layer at work.
     """
-    layer = plan.question_tokens_at_once * (4 * shape.hidden + 3 * shape.intermediate) * plan.element_bytes
+    layer = plan.question_tokens_at_once * _layer_bytes(plan, shape)
     n_examples, n_rows = QUESTION_TOKENS * plan.num_fewshot, plan.question_tokens_at_once / QUESTION_TOKENS
     cache = 2 * shape.key_width * plan.element_bytes * n_examples * (shape.n_layers + n_rows)
     head = 512 * shape.vocabulary * 8

@@ -14,6 +14,7 @@ import yaml
 
 from stages.errors import InputError
 from stages.files.hashing import hex_digest
+from stages.files.yaml_text import might_be_deep, parse_yaml
 from stages.repository.git import list_versions, read_blobs
 from stages.run import paths
 from stages.run.params import PARAMS_FILE
@@ -144,6 +145,8 @@ def _parse(name: str, content: bytes) -> dict[str, Any]:
 
 def _parse_yaml(content: bytes) -> dict[str, Any]:
     try:
+        if might_be_deep(content):  # raises: libyaml would end the process without a word
+            parse_yaml(content.decode())
         value = yaml.load(content, Loader=Loader)  # noqa: S506 -- a safe loader, with or without libyaml
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}

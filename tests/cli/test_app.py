@@ -59,16 +59,29 @@ def test_a_pipe_that_closes_ends_quietly(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize(("state", "code"), [("pass", 0), ("pending", 3), ("fail", 1)])
 def test_a_pipe_that_closes_leaves_a_verdict_its_exit_code(state: str, code: int, tmp_path: Path) -> None:
-    verdict = {"state": state, "literal_met": "met", "reasons": ""}
-    gates = dict.fromkeys(("accuracy", "winrate", "capability", "overall"), verdict)
-    write_json(tmp_path / "metrics/gate.json", {"gate": {**gates, "warnings": ""}})
     reads, writes = os.pipe()
     os.close(reads)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "stages", "gate"]
-    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, cwd=tmp_path, env=environment)
+    done = ask_gate(tmp_path, state, stdout=writes)
     os.close(writes)
     assert (done.stderr, done.returncode) == (b"", code)
+
+
+def test_letters_that_a_pipe_cannot_take_are_printed_by_their_numbers(tmp_path: Path) -> None:
+    done = ask_gate(tmp_path, "pass", stdout=subprocess.PIPE, PYTHONIOENCODING="ascii")
+    assert (done.stderr, done.returncode) == (b"", 0)
+    assert rb"\u2713 pass" in done.stdout
+
+
+def ask_gate(
+    folder: Path, state: str, *, stdout: int, **surroundings: str
+) -> subprocess.CompletedProcess[bytes]:
+    """`bluepencil gate` in a folder where every gate has one state."""
+    verdict = {"state": state, "literal_met": "met", "reasons": ""}
+    gates = dict.fromkeys(("accuracy", "winrate", "capability", "overall"), verdict)
+    write_json(folder / "metrics/gate.json", {"gate": {**gates, "warnings": ""}})
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **surroundings}
+    command = [sys.executable, "-m", "stages", "gate"]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, cwd=folder, env=environment)
 
 
 def test_what_the_documents_commands_write_for_a_look_holds_up_no_release() -> None:

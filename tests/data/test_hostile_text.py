@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stages.files.csv_cells import FORMULA_STARTS, disarm, format_table, read_table, restore
 from stages.files.json_text import parse_json
-from stages.files.yaml_text import parse_yaml, show
+from stages.files.yaml_text import might_be_deep, parse_yaml, show
 
 FIXED = settings(max_examples=200)
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -93,6 +93,15 @@ def test_any_text_is_json_or_a_value_error(text: str) -> None:
 def test_yaml_that_is_no_plain_settings_is_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         parse_yaml(text)
+
+
+@pytest.mark.parametrize("text", ["[" * 20_000, "- " * 20_000, "{a: " * 20_000, "a:\n" + " " * 20_000 + "b:"])
+def test_yaml_that_could_crash_a_parser_in_c_is_seen_before(text: str) -> None:
+    assert might_be_deep(text.encode())
+
+
+def test_a_long_file_of_few_levels_is_not_taken_for_a_deep_one() -> None:
+    assert not might_be_deep(b"outs:\n" + b"- path: a\n  md5: " + b"0" * 32 + b"\n- {path: b}\n" * 4_000)
 
 
 def test_merged_keys_are_read_as_yaml_says() -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from stages.cli.ballot_options import Ballot, DespiteMissing, Receipt
+
 app = typer.Typer(no_args_is_help=True, help="The editor-blind study, from its plan to its reveal.")
 StudyId = Annotated[str, typer.Argument(help="The study; that of the present texts if left out.")]
 
@@ -41,12 +43,7 @@ def status() -> None:
 
 
 @app.command()
-def collect(
-    ballot: Annotated[Path, typer.Argument(help="The file an editor sent.")],
-    receipt: Annotated[
-        str, typer.Option(help="The receipt the editor sent another way; words around it do no harm.")
-    ] = "",
-) -> None:
+def collect(ballot: Ballot, receipt: Receipt = "") -> None:
     """Check a ballot and put it, unchanged, where the pipeline reads it."""
     from stages.study.collecting import collect_ballot
 
@@ -69,12 +66,7 @@ def serve(
 
 
 @app.command("reveal")
-def reveal_key(
-    study_id: StudyId = "",
-    despite_missing: Annotated[
-        str, typer.Option(help="Why it is revealed although ballots are missing.")
-    ] = "",
-) -> None:
+def reveal_key(study_id: StudyId = "", despite_missing: DespiteMissing = "") -> None:
     """Check the seal and write the key beside it; from then on anyone can compute the win rate."""
     from stages.cli.study.reveal import reveal
 
