@@ -11,7 +11,7 @@ from stages.files.io import read_jsonl, replacing_folder, write_csv, write_json
 from stages.files.json_text import as_written
 from stages.files.pairs import SplitPair, first_rows, split_sha256
 from stages.logprobs.margins import MarginRow, Part
-from stages.measures.accuracy import check_complete, check_rows, rows_of, summarise
+from stages.measures.accuracy import check_complete, check_rows, rows_of, settle_margin, summarise
 from stages.measures.accuracy_tables import (
     HistogramBin,
     Slice,
@@ -51,14 +51,13 @@ def main() -> None:
         found["holdout"] = {**found["holdout"], **summarise_votes(holdout, tolerance, pairs)}
         tables = Tables(
             margin_histogram(holdout),
-            calibration(holdout),
+            calibration(holdout, tolerance),
             slices(holdout, tolerance, pairs),
             rules_beside(holdout, tolerance),
         )
     with replacing_folder(paths.ACCURACY_PLOTS) as folder:
-        write_csv(
-            folder / "margins.csv", ["pair_id", "margin"], [[row.pair_id, row.margin] for row in holdout]
-        )
+        margins = [[row.pair_id, settle_margin(row, tolerance)] for row in holdout]
+        write_csv(folder / "margins.csv", ["pair_id", "margin"], margins)
         write_csv(folder / "histogram.csv", HistogramBin._fields, tables.histogram)
         write_csv(folder / "calibration.csv", Bin._fields, tables.calibration)
         write_csv(folder / "slices.csv", SHARE_COLUMNS, flatten(tables.slices))

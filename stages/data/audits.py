@@ -49,14 +49,16 @@ def audit_pairs(index: PairIndex, kept: NDArray[np.bool_], components: Numbers, 
 
 
 def _longer_wins(differences: NDArray[np.float32]) -> dict[str, float | int]:
-    """ "Longer" means more characters; the baseline is what always or never choosing it would reach."""
+    """ "Longer" means more characters, and equal lengths count half; the baseline is what always or never
+    choosing it would reach.
+    """
     n_longer, n_shorter = int((differences > 0).sum()), int((differences < 0).sum())
     if not n_longer + n_shorter:
         return {}
-    share = n_longer / len(differences)
+    share = (1 + (n_longer - n_shorter) / len(differences)) / 2
     return {
         "longer_wins_share": share,
-        "length_baseline_accuracy": max(n_longer, n_shorter) / len(differences),
+        "length_baseline_accuracy": max(share, 1 - share),
         "n_equal_length": len(differences) - n_longer - n_shorter,
     }
 

@@ -69,7 +69,7 @@ class SplitEvidence(Evidence):
 class AccuracyEvidence(Evidence):
     """`holdout` of metrics/accuracy.json; `longer_wins` is the share that length alone gets right.
 
-    Pairs that all belong together have no interval.
+    Pairs that (nearly) all belong together have no interval, and no `n_eff`.
     """
 
     k: Count
@@ -89,7 +89,7 @@ class AccuracyEvidence(Evidence):
             raise ValueError(f"{self.k} of {self.n} pairs cannot be right")
         if self.low is not None and self.high is not None:
             refuse_value_outside(self.low, self.k / self.n, self.high)
-        elif self.n_components != 1:
+        elif self.n_components != 1 and (self.n_components is None or self.n_eff is not None):
             raise ValueError("low and high are missing, though the pairs do not all belong together")
         return self
 

@@ -33,7 +33,9 @@ LiteralMet = Literal["met", "not met", "not measured"]
 OVERALL_ORDER: tuple[State, ...] = ("invalid", "fail", "pending", "inconclusive", "pass", "confirmed")
 SYNTHETIC = "The pairs, prompts or ballots are made up (marked synthetic), so this is only a rehearsal."
 
-NO_RANGE = "All scored pairs belong to one group, so nothing shows how far the result may be off."
+NO_RANGE = (
+    "All scored pairs, or nearly all, are of one group, so nothing shows how far the result may be off."
+)
 
 
 class Verdict(NamedTuple):
@@ -72,7 +74,10 @@ def judge_accuracy(
         )
     if facts.is_synthetic or evidence.n_synthetic:
         pending.append(SYNTHETIC)
-    bars = {"a coin toss": limits.chance, "always picking the longer text": as_written(evidence.longer_wins)}
+    bars = {
+        "a coin toss": limits.chance,
+        "a rule that only looks at length": as_written(evidence.longer_wins),
+    }
     if evidence.low is None or evidence.high is None:
         finding = Finding("inconclusive", (NO_RANGE,))
     else:

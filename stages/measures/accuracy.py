@@ -80,6 +80,11 @@ def is_win(row: MarginRow, tolerance: float) -> bool:
     return row.margin > tolerance
 
 
+def settle_margin(row: MarginRow, tolerance: float) -> float:
+    """The margin, or 0 within the tolerance."""
+    return row.margin if abs(row.margin) > tolerance else 0.0
+
+
 def accuracy(rows: Sequence[MarginRow], tolerance: float) -> Share:
     """Share of pairs with a positive margin, with a Wilson interval at the effective size."""
     wins = [float(is_win(row, tolerance)) for row in rows]

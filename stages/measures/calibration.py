@@ -48,14 +48,17 @@ def preference_probability(row: MarginRow) -> float:
     return float(expit(row.margin))
 
 
-def calibration(rows: Sequence[MarginRow]) -> list[Bin]:
-    """A reliability table: confidence max(p, 1 - p) in ten equal bins of [0.5, 1], and the share right."""
+def calibration(rows: Sequence[MarginRow], tolerance: float) -> list[Bin]:
+    """A reliability table: confidence max(p, 1 - p) in ten equal bins of [0.5, 1], and the share right.
+
+    A margin within the tolerance counts as zero, which is right nowhere.
+    """
     bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for row in rows:
         probability = preference_probability(row)
         confident = max(probability, 1 - probability)
         place = min(int((confident - 0.5) * 2 * N_CALIBRATION_BINS), N_CALIBRATION_BINS - 1)
-        bins[place].append((confident, probability > 0.5))
+        bins[place].append((confident, row.margin > tolerance))
     table = []
     for _, cell in sorted(bins.items()):
         n, n_right = len(cell), sum(right for _, right in cell)

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
 from stages.inference.mmlu.questions import MmluAnswer
-from stages.measures.intervals import wilson_interval
+from stages.measures.intervals import MIN_CLUSTERS, effective_clusters, wilson_interval
 from stages.measures.paired import ONE_SIDED, PairedDifference, paired_difference
 
 
@@ -87,10 +87,11 @@ class CategoryDrop(NamedTuple):
 def drop_of(pairs: Sequence[Pair]) -> PairedDifference:
     """The drop of answered questions; those of a subject move together.
 
-    Of a single subject it is that subject's own drop, and its questions are independent.
+    Of (nearly) a single subject it is that subject's own drop, and its questions are independent.
     """
     subjects = [pair.subject for pair in pairs]
-    return paired_difference([pair.worse for pair in pairs], subjects if len(set(subjects)) > 1 else None)
+    clusters = subjects if pairs and effective_clusters(subjects) >= MIN_CLUSTERS else None
+    return paired_difference([pair.worse for pair in pairs], clusters)
 
 
 def drop_by_subject(pairs: Sequence[Pair]) -> list[SubjectDrop]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import bdtrc
 
+from stages.decision.wording import plural
 from stages.files.pairs import PreferencePair
 
 CHANCE = 0.5
@@ -57,11 +58,9 @@ def tell_ceiling(agreement: Mapping[str, Any], n_votes: Mapping[int, int]) -> di
     if not isinstance(share, float) or not sum(n_votes.values()):
         return {"status": "unknown", "reason": "no two editors judged the same texts"}
     if not isinstance(low, float) or not isinstance(high, float):
-        n = agreement["n_items"]
-        return {
-            "status": "unknown",
-            "reason": f"only {n} pairs were judged by two editors, too few for a range",
-        }
+        pairs = plural(agreement["n_items"], "pair")
+        reason = f"the {pairs} that two editors judged come from too few separate groups for a range"
+        return {"status": "unknown", "reason": reason}
     if share < CHANCE:
         return {"status": "unknown", "reason": "the editors do not agree: less often than two coins would"}
     inner = ceiling(share, n_votes)

@@ -67,6 +67,11 @@ class Curve(NamedTuple):
     n_selection: int
     is_luck_known: bool  # is there a size with several seeds?
 
+    @property
+    def helps(self) -> bool:
+        """Would more pairs help? Doublings did so far, and the last one was no loss: a curve bends."""
+        return self.average.is_above_zero and self.last.value > 0
+
 
 def measure_curve(runs: Sequence[Runs], clusters: ArrayLike) -> Curve:
     """Everything that is told of runs at two sizes or more, in any order; ValueError of fewer."""

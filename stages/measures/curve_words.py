@@ -9,16 +9,18 @@ from stages.measures.curve import MIN_SIZES, WIDEST, Curve, Gain, quantile
 from stages.measures.curve_groups import GroupGains
 
 MOST_NAMED = 5  # of groups that are too small
-NO_RANGE = "all selection pairs belong together, which leaves no range"
+NO_RANGE = "all selection pairs, or nearly all, belong together, which leaves no range"
 
 
 def tell_curve(curve: Curve) -> str:
-    """Does more data help? By the lower end of the average doubling's range, or that it cannot be told."""
+    """Does more data help? By the average doubling's range and the last gain, or that it cannot be told."""
     average, last = curve.average, curve.last
     if reason := why_not_told(curve):
         return f"Whether more pairs would help cannot be told from these runs: {reason}."
-    added = f"Each doubling so far added {span(average)}; the last one {span(last)}."
-    if average.is_above_zero:
+    added = f"On average a doubling added {span(average)}; the last one {span(last)}."
+    if average.is_above_zero and not curve.helps:
+        return f"{added} More pairs helped at first; that still more would help is not shown."
+    if curve.helps:
         return f"{added} More pairs would help, the next doubling by at most about what the last one did."
     return f"{added} That more pairs would help is not shown."
 

@@ -44,7 +44,7 @@ class Spread(NamedTuple):
 
 
 def spread_of_mean(values: ArrayLike, clusters: ArrayLike | None, *, is_bounded: bool) -> Spread | None:
-    """The larger of two variances, as `paired_difference` says; None of one cluster of several values."""
+    """The larger of two variances, as `paired_difference` says; None where nearly all are of one cluster."""
     x = np.asarray(values, dtype=float)
     n = len(x)
     independent = float(np.var(x)) / n
@@ -65,8 +65,8 @@ def paired_difference(
     Its variance is the larger of two: pairs independent, with normal quantiles, and that of `clustered_mean`,
     with Student's t. Differences in [-1, 1] get one more discordant pair, half of it either way (1 / n^2), so
     that agreement on a finite number of pairs never reads as certainty; others (`is_bounded` false) do not.
-    `clusters` is None where pairs are independent for sure. One cluster of several pairs shows nothing: its
-    ends are -1 and 1. ValueError without pairs, and for such a cluster of differences that nothing bounds.
+    `clusters` is None where pairs are independent for sure. One cluster of (nearly) all pairs shows nothing:
+    the ends are -1 and 1. ValueError without pairs, and where nothing bounds such differences.
     """
     x = np.asarray(values, dtype=float)
     n = len(x)

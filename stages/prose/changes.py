@@ -86,7 +86,7 @@ def compare(base: Sequence[float], policy: Sequence[float], prompt_ids: Sequence
         raise ValueError("an interval needs at least two prompts")
     found = paired_difference(differences, prompt_ids, is_bounded=False)
     spread = clustered_mean(differences, prompt_ids)
-    p_value = float(found.value == 0)
+    p_value = 1.0  # differences that are all the same show no luck to compare with
     if spread is not None and spread.variance > 0:
         p_value = 2 * float(stats.t.sf(abs(found.value) / np.sqrt(spread.variance), spread.df))
     return Change(float(np.mean(base)), float(np.mean(policy)), found.value, found.low, found.high, p_value)

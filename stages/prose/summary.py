@@ -16,7 +16,7 @@ from stages.prose.changes import (
 )
 from stages.prose.tastes import Habit, PairHabits, compare_habits
 
-MIN_PROMPTS = 2
+MIN_PROMPTS = 10  # fewer tell nothing: by luck alone two may differ by exactly the same
 
 
 class Read(NamedTuple):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.discrete.discrete_model import Logit
 
+from stages.measures.intervals import clustered_mean
 from stages.prose.changes import Change, Reading, compare, holm
 from stages.prose.habits import Habits, measure_habits
 
@@ -60,7 +61,7 @@ def pair_habits(chosen: str, rejected: str, component_id: str) -> PairHabits | N
 
 
 def measure_taste(pairs: Sequence[PairHabits], habit: str, unit: float) -> Taste | None:
-    """A logistic regression of the choice on the difference, standard errors clustered by component.
+    """A logistic regression of the choice on the difference, with the variance and t of `clustered_mean`.
 
     Beside any other habit stands the difference in length, for it alone may be what was liked. None where the
     pairs show nothing: all alike, all chosen the same way, or from too few components.
@@ -82,17 +83,19 @@ def measure_taste(pairs: Sequence[PairHabits], habit: str, unit: float) -> Taste
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            fitted = Logit(sides > 0, x * sides[:, None]).fit(
-                disp=0, cov_type="cluster", cov_kwds={"groups": groups}
-            )
+            fitted = Logit(sides > 0, x * sides[:, None]).fit(disp=0)
     except (Warning, np.linalg.LinAlgError):  # perfectly separated, or not to be told from length
         return None
-    value, error = float(fitted.params[0]), float(fitted.bse[0])
-    if not np.isfinite([value, error]).all() or error == 0:
+    value = float(fitted.params[0])
+    pulls = len(x) * (fitted.cov_params() @ fitted.model.score_obs(fitted.params).T)[0]
+    spread = clustered_mean(pulls, groups)  # what each pair pulls the estimate by
+    if spread is None or spread.variance == 0 or not np.isfinite([value, spread.variance]).all():
         return None
-    reach = float(stats.norm.ppf(1 - ALPHA / 2)) * error
+    error = float(np.sqrt(spread.variance))
+    reach = float(stats.t.ppf(1 - ALPHA / 2, spread.df)) * error
     gap = float(np.mean(rows[:, place])) / unit
-    return Taste(value, value - reach, value + reach, float(fitted.pvalues[0]), gap)
+    p_value = 2 * float(stats.t.sf(abs(value) / error, spread.df))
+    return Taste(value, value - reach, value + reach, p_value, gap)
 
 
 def compare_habits(readings: Sequence[Reading], pairs: Sequence[PairHabits]) -> dict[str, Habit]:

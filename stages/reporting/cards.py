@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from stages.decision.evidence import AccuracyEvidence, CapabilityEvidence, WinrateEvidence
-from stages.decision.findings import SYMBOLS, Limits, State, points
+from stages.decision.findings import SYMBOLS, Limits, State, name_floor, points
 from stages.decision.judge import SYNTHETIC
 from stages.decision.verdicts import GateName, StoredGates, StoredVerdict
 from stages.decision.wording import count, in_hundred, listed
@@ -118,7 +118,10 @@ def explain(
             f"{said} {UNUSABLE if verdict.state == 'invalid' and verdict.value is not None else ''}".strip()
         )
     if name == "capability":
-        return _explain_change(verdict, limits, reasons)
+        floor = name_floor(measures.capability, limits.capability) if measures.capability else []
+        return (
+            " ".join(floor) if floor and verdict.state == "inconclusive" else _explain_change(verdict, limits)
+        )
     if verdict.low is None:
         return reasons
     if verdict.state == "confirmed":
@@ -148,18 +151,22 @@ def _explain_open_share(name: GateName, verdict: StoredVerdict, measures: Measur
     return f"The result is above the target, but the bar does not rule out that {left} does as well."
 
 
-def _explain_change(verdict: StoredVerdict, limits: Limits, reasons: str) -> str:
+def _explain_change(verdict: StoredVerdict, limits: Limits) -> str:
     strict = points(limits.capability.confirmed_drop)
     if verdict.state == "confirmed":
         return f"Clear: a loss of {strict} or more can be ruled out."
     if verdict.state == "pass":
-        return f"Narrow: the bar stays within the limit, but a loss of {strict} cannot be ruled out."
+        is_beyond_bar = (
+            verdict.high is not None and as_written(verdict.high) < limits.capability.confirmed_drop
+        )
+        strictly = ", not with the certainty that a clear pass needs" if is_beyond_bar else ""
+        return (
+            f"Narrow: the bar stays within the limit, but a loss of {strict} cannot be ruled out{strictly}."
+        )
     if verdict.state == "fail":
         return "Even the better end of the bar is beyond the limit."
-    if verdict.high is not None and as_written(verdict.high) >= limits.capability.max_drop:
-        side = "within" if verdict.literal_met == "met" else "beyond"
-        return f"The result is {side} the limit, but the bar reaches to both sides of it."
-    return reasons  # so near to guessing that a loss could not be seen
+    side = "within" if verdict.literal_met == "met" else "beyond"
+    return f"The result is {side} the limit, but the bar reaches to both sides of it."
 
 
 def _own_notes(name: GateName, verdict: StoredVerdict, measures: Measures) -> list[str]:

@@ -12,8 +12,8 @@ from stages.reporting.coverage import Coverage
 MINUTES_IN_HOUR = 60
 
 
-class AverageGain(Evidence):
-    """The average gain of a doubling; without a range where it has none."""
+class Gain(Evidence):
+    """The gain of a doubling; without a range where it has none."""
 
     low: Difference | None = None
     high: Difference | None = None
@@ -26,7 +26,8 @@ class CurveEvidence(Evidence):
     helps: bool
     n_pairs: Annotated[int, Field(ge=1)]
     split_sha256: str
-    average: AverageGain
+    average: Gain
+    last: Gain
 
 
 def say_price(document: Document, coverage: Coverage) -> str:
@@ -40,14 +41,17 @@ def say_price(document: Document, coverage: Coverage) -> str:
     price = (
         f"As many pairs again, {count(curve.n_pairs)}, take an editor about {rounded(hours, places=0)} hours."
     )
-    low, high = curve.average.low, curve.average.high
-    if not curve.is_told or low is None or high is None:
+    average, last = _say(curve.average), _say(curve.last)
+    if not curve.is_told or average is None or last is None:
         return f"We cannot tell yet if more pairs would help. {price}"
     verdict = "More pairs would help." if curve.helps else "It is not shown that more pairs would help."
-    brought = f"Each time the pairs doubled, {_say(low)} to {_say(high)} of 100 choices came out right."
+    gain = f"{average} of 100 choices come out right, the last one {last}"
+    brought = f"On average a doubling of the pairs made {gain}."
     return f"{verdict} {brought} {price}"
 
 
-def _say(gain: float) -> str:
-    share = as_written(gain)
-    return f"{in_hundred(abs(share))} {'more' if share >= 0 else 'fewer'}"
+def _say(gain: Gain) -> str | None:
+    if gain.low is None or gain.high is None:
+        return None
+    ends = [as_written(end) for end in (gain.low, gain.high)]
+    return " to ".join(f"{in_hundred(abs(end))} {'more' if end >= 0 else 'fewer'}" for end in ends)

@@ -78,9 +78,11 @@ def bounds_of(points: Points, *, n_editors: int, z: float) -> Bounds:
     # exact zero where all prompts agree: compare the whole numbers
     flat = (points == points[:, :1]).all(axis=1)
     variance = np.where(flat, 1.0, means.var(axis=1, ddof=1) / n_prompts)
-    n_eff = np.minimum(value * (1 - value) / variance, n_prompts * n_editors)
+    n_eff = np.where(
+        flat, float(n_prompts), np.minimum(value * (1 - value) / variance, n_prompts * n_editors)
+    )
     t = stats.t.isf(stats.norm.sf(z), n_prompts - 1)
-    n_star = np.where(flat, float(n_prompts), n_eff * (z / t) ** 2)
+    n_star = n_eff * (z / t) ** 2
     centre = (value + z * z / (2 * n_star)) / (1 + z * z / n_star)
     half = z / (1 + z * z / n_star) * np.sqrt(value * (1 - value) / n_star + (z / (2 * n_star)) ** 2)
     return Bounds(value, np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1))

@@ -1,8 +1,8 @@
 """Win rate of the policy over the base: every judgement counted, prompts as the sampling unit.
 
 s = 1 policy, 1/2 tie, 0 base; m_i = mean over editors for prompt i; W = mean of m_i over P prompts;
-v = var(m_i, ddof 1) / P; n_eff = min(W (1 - W) / v, number of ballots); n* = n_eff (z / t_P-1)^2
-(n* = P where v = 0); interval = Wilson(W n*, n*). All but z, t and Wilson is exact arithmetic.
+v = var(m_i, ddof 1) / P; n_eff = min(W (1 - W) / v, number of ballots), or P where v = 0;
+n* = n_eff (z / t_P-1)^2; interval = Wilson(W n*, n*). All but z, t and Wilson is exact arithmetic.
 """
 
 from collections.abc import Sequence
@@ -80,9 +80,8 @@ def effective_sizes(points: Sequence[int], *, n_editors: int, z: float) -> Effec
     variance = (
         Fraction(square * n_prompts - total * total, n_prompts * (n_prompts - 1)) / (2 * n_editors) ** 2
     )
-    if variance == 0:
-        return EffectiveSizes(float(n_prompts), float(n_prompts))
     share = Fraction(total, 2 * n_editors * n_prompts)
-    n_eff = min(float(share * (1 - share) / (variance / n_prompts)), float(n_prompts * n_editors))
+    worth = share * (1 - share) / (variance / n_prompts) if variance else n_prompts
+    n_eff = min(float(worth), float(n_prompts * n_editors))
     t = float(stats.t.isf(stats.norm.sf(z), n_prompts - 1))
     return EffectiveSizes(n_eff, n_eff * (z / t) ** 2)

@@ -331,5 +331,5 @@ def points(difference: float) -> str:
 def interval(ends: Interval | None) -> str:
     """Both ends in percent, or that there are none."""
     if ends is None:
-        return "no interval (all pairs belong together)"
+        return "no interval (all pairs, or nearly all, belong together)"
     return f"{percent(ends.low)} to {percent(ends.high)}"

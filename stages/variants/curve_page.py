@@ -110,7 +110,7 @@ def describe_curve(found: FoundCurve) -> dict[str, Any]:
     curve = found.curve
     return {
         "is_told": not why_not_told(curve),
-        "helps": curve.average.is_above_zero and not why_not_told(curve),
+        "helps": curve.helps and not why_not_told(curve),
         "n_pairs": curve.points[-1].n_pairs,
         "n_selection": curve.n_selection,
         "is_synthetic": found.is_synthetic,

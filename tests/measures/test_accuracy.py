@@ -109,11 +109,11 @@ def test_brier_is_the_squared_miss_of_the_sigmoid() -> None:
 
 def test_the_reliability_table_compares_confidence_with_being_right() -> None:
     # |margin| 2: confidence 0.881, bin 0.85-0.90; three of four right
-    table = calibration([*rows_with([2.0, 2.0, 2.0, -2.0]), make_row("q", 0.0)])
+    table = calibration([*rows_with([2.0, 2.0, 2.0, -2.0]), make_row("q", 0.0)], TOLERANCE)
     assert [cell.n for cell in table] == [1, 4]
     assert table[1].predicted == pytest.approx(1 / (1 + math.exp(-2)))
     assert table[1].observed == 0.75
-    assert calibration(rows_with([900.0]))[0].predicted == 1.0  # the last bin is closed
+    assert calibration(rows_with([900.0]), TOLERANCE)[0].predicted == 1.0  # the last bin is closed
 
 
 def test_the_literal_rule_is_counted_in_whole_pairs() -> None:

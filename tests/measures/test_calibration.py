@@ -37,5 +37,5 @@ def test_there_is_no_slope_where_every_pair_is_right_or_wrong() -> None:
 
 
 def test_a_bin_has_the_interval_of_its_share() -> None:
-    (found,) = calibration(rows_with([0.1, 0.1, -0.1]))
+    (found,) = calibration(rows_with([0.1, 0.1, -0.1]), 0.0)
     assert (found.low, found.high) == wilson_interval(2, 3)

@@ -93,9 +93,8 @@ def test_the_bounds_are_the_definition_computed_the_slow_way(pairs: list[Pair]) 
     drop = (n_worse - n_better) / n
     independent = (n_worse + n_better + 1 - (n_worse - n_better) ** 2 / n) / n**2
     subjects = {pair.subject for pair in pairs}
-    n_groups = len(subjects)
     clustered = 0.0
-    if n_groups > 1:
+    if n**2 >= 1.5 * sum(sum(pair.subject == subject for pair in pairs) ** 2 for subject in subjects):
         groups = [[pair.worse for pair in pairs if pair.subject == subject] for subject in subjects]
         shares = [len(group) / n for group in groups]
         sums = [sum(worse - drop for worse in group) for group in groups]

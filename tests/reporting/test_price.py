@@ -10,7 +10,7 @@ from tests.reporting.test_story import COVERAGE
 def make_document(**changes: Any) -> dict[str, Any]:
     curve: dict[str, Any] = {
         "is_told": True, "helps": True, "n_pairs": 2000, "split_sha256": COVERAGE.split_sha256,
-        "average": {"value": 0.02, "low": 0.01, "high": 0.042},
+        "average": {"value": 0.02, "low": 0.01, "high": 0.042}, "last": {"value": 0.01, "low": -0.002, "high": 0.031},
     }  # fmt: skip
     return {"curve": {**curve, **changes}}
 
@@ -19,10 +19,10 @@ def make_document(**changes: Any) -> dict[str, Any]:
     ("changes", "said"),
     [
         # 2,000 pairs at 2 minutes each
-        ({}, "More pairs would help. Each time the pairs doubled, 1 more to 4.2 more of 100 choices came out right. As many pairs again, "
-             "2,000, take an editor about 67 hours."),
-        ({"helps": False, "average": {"low": -0.01, "high": 0.042}}, "It is not shown that more pairs would help. Each time the pairs "
-             "doubled, 1 fewer to 4.2 more of 100 choices came out right. As many pairs again, 2,000, take an editor about 67 hours."),
+        ({}, "More pairs would help. On average a doubling of the pairs made 1 more to 4.2 more of 100 choices come out right, the last one "
+             "0.2 fewer to 3.1 more. As many pairs again, 2,000, take an editor about 67 hours."),
+        ({"helps": False, "average": {"low": -0.01, "high": 0.042}}, "It is not shown that more pairs would help. On average a doubling "
+             "of the pairs made 1 fewer to 4.2 more of 100 choices come out right, the last one 0.2 fewer to 3.1 more. As many pairs again, 2,000, take an editor about 67 hours."),
         ({"is_told": False}, "We cannot tell yet if more pairs would help. As many pairs again, 2,000, take an editor about 67 hours."),
         ({"average": {"value": 0.02}}, "We cannot tell yet if more pairs would help. As many pairs again, 2,000, take an editor about "
              "67 hours."),

@@ -27,11 +27,8 @@ def slow_interval(outcomes: list[list[Outcome]], z: float) -> tuple[float, float
     means = [statistics.fmean(SCORES[outcome] for outcome in row) for row in outcomes]
     p, share = len(means), statistics.fmean(means)
     v = statistics.variance(means) / p
-    if v < 1e-15:
-        n_star = float(p)
-    else:
-        n_eff = min(share * (1 - share) / v, p * len(outcomes[0]))
-        n_star = n_eff * (z / t.ppf(norm.cdf(z), p - 1)) ** 2
+    n_eff = float(p) if v < 1e-15 else min(share * (1 - share) / v, p * len(outcomes[0]))
+    n_star = n_eff * (z / t.ppf(norm.cdf(z), p - 1)) ** 2
     centre = (share + z * z / (2 * n_star)) / (1 + z * z / n_star)
     half = z / (1 + z * z / n_star) * math.sqrt(share * (1 - share) / n_star + z * z / (4 * n_star**2))
     return share, max(centre - half, 0.0), min(centre + half, 1.0)
@@ -79,7 +76,15 @@ def test_without_any_variance_between_prompts_each_prompt_counts_once(row) -> No
     rate = estimate_winrate(
         [list(p) for p in itertools.islice(itertools.cycle(itertools.permutations(row)), 50)], z=1.96
     )
-    assert rate.n_eff == rate.n_star == 50
+    assert rate.n_eff == 50
+    assert rate.n_star == pytest.approx(
+        50 * (1.96 / 2.0096) ** 2, rel=1e-4
+    )  # Student's t of 49 degrees of freedom
+
+
+def test_a_few_prompts_that_all_say_the_same_pass_no_gate() -> None:
+    # four prompts without a loss: t of 3 degrees of freedom is 3.18, so n* = 4 (1.96 / 3.18)^2 = 1.52
+    assert estimate_winrate([["win"] * 3] * 4, z=1.96).low == pytest.approx(1.52 / (1.52 + 1.96**2), abs=1e-3)
 
 
 def test_editors_who_agree_wholly_are_worth_about_one_editor() -> None:
