@@ -1,12 +1,13 @@
 import json
+import math
 import os
 import re
 import tempfile
 from pathlib import Path
+from statistics import NormalDist
 
 import pytest
 from huggingface_hub import ModelCard
-from statsmodels.stats.proportion import proportion_confint
 
 from stages import gate as gate_stage
 from stages import report
@@ -217,14 +218,16 @@ def numbers_of_costs(world: Path, params) -> set[str]:
 
 
 def sizes_by_trying(world: Path) -> set[int]:
-    """Tens of tasks, one after the other, until the interval leaves a line of the win-rate gate behind."""
+    """Tens of tasks, one after the other, until the interval leaves a line of the gate out four times in five."""
     winrate = json.loads((world / "metrics/winrate.json").read_text(encoding="utf-8"))["winrate"]
     found = set()
     for line in (0.5, 0.6) if "n_star" in winrate else ():
         for n_tasks in range(10, 5000, 10):
-            n_star = winrate["n_star"] * n_tasks / winrate["n_prompts"]
-            low, high = proportion_confint(winrate["value"] * n_star, n_star, method="wilson")
-            if not low <= line <= high:
+            n_star, share = winrate["n_star"] * n_tasks / winrate["n_prompts"], winrate["value"]
+            # the interval leaves the line out where the share seen is so far from it (score test)
+            far = winrate["z"] * math.sqrt(line * (1 - line) / n_star)
+            spread = math.sqrt(share * (1 - share) / n_star)
+            if NormalDist().cdf((abs(share - line) - far) / spread) >= 0.8:
                 found.add(n_tasks)
                 break
     return found

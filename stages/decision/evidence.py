@@ -118,6 +118,8 @@ class WinrateEvidence(WinrateStatus):
     n: Annotated[Count, Field(ge=1)]
     n_star: Positive | None = None  # the size that the interval rests on, and its z; only to plan with
     z: Positive | None = None
+    look: Count | None = None  # which of so many looks this is
+    looks: Count | None = None
     remarks: str | None = None  # what the study says about its own soundness; changes no state
 
     @model_validator(mode="after")

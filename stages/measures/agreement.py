@@ -4,7 +4,7 @@ Definitions: docs/statistics.md. A vote that was asked for because a pair looked
 neither here nor there: such pairs are the hard ones.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -65,8 +65,18 @@ def find_in_labels(judged: Judged, agreement_above: float) -> LabelFindings:
     numbers, remarks = describe_labels(judged), list[str]()
     share = numbers["agreement"].get("share")
     if isinstance(share, float) and share < agreement_above:
-        remarks = [f"Editors who judged the same texts agree in {share:.0%}: no model can do much better."]
+        remarks = [
+            f"Editors who judged the same texts agree in {share * 100:.0f} % of cases.{_most(numbers)}"
+        ]
     return LabelFindings(numbers, list(agreement_table(judged)), remarks)
+
+
+def _most(numbers: Mapping[str, Numbers]) -> str:
+    """What so little agreement leaves for a model to reach; a label of several votes is better than one."""
+    highest = numbers["ceiling"].get("highest")
+    if not isinstance(highest, float):
+        return " How far a model can follow them is unknown."
+    return f" Even a perfect reader would match at most {highest * 100:.0f} % of the labels."
 
 
 def describe_labels(judged: Judged) -> dict[str, Numbers]:

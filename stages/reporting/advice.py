@@ -96,7 +96,7 @@ def settle(states: dict[GateName, State], coverage: Coverage, outlook: Outlook) 
     """What would settle each gate that is open."""
     lines = []
     if states["winrate"] == "inconclusive":
-        lines.append(settling_cost(coverage, outlook.n_tasks_to_settle))
+        lines.append(settling_cost(coverage, outlook))
     if states["accuracy"] == "inconclusive":
         lines.append(collecting_cost(outlook))
     if states["capability"] == "inconclusive":
@@ -113,21 +113,31 @@ def confirm(states: dict[GateName, State], coverage: Coverage, outlook: Outlook)
     if states["winrate"] != "pass" or n_tasks is None or n_tasks <= coverage.n_tasks_planned:
         return []
     return [
-        f"For a clear pass of the blind test, use {plural(n_tasks, 'new task')}, if the share seen so far "
-        f"is the true one. {judging_cost(coverage, n_tasks=n_tasks)}"
+        f"For a clear pass of the blind test four times in five, use {plural(n_tasks, 'new task')}, if the "
+        f"share seen so far is the true one. {judging_cost(coverage, n_tasks=n_tasks)}"
     ]
 
 
-def settling_cost(coverage: Coverage, n_tasks: int | None) -> str:
-    """What it takes to settle the blind test; `n_tasks` is None where no size is known to do."""
-    if n_tasks is None:
-        return f"A new blind test can settle the first test. {judging_cost(coverage)} It may stay open again."
-    n_tasks = max(n_tasks, coverage.n_tasks_planned)
+def settling_cost(coverage: Coverage, outlook: Outlook) -> str:
+    """What it takes to settle the blind test."""
+    if outlook.is_first_of_two_looks:
+        return (
+            "The blind test was planned with two looks: go on with fresh tasks and the same models. "
+            f"{judging_cost(coverage)} It may stay open again."
+        )
+    if outlook.n_tasks_to_settle is None:
+        return "The blind test: more tasks alone will hardly settle it. Try a better version."
+    n_tasks = max(outlook.n_tasks_to_settle, coverage.n_tasks_planned)
     return (
-        f"A new blind test with {plural(n_tasks, 'new task')} should settle the first test, if the share "
-        f"seen so far is the true one. {judging_cost(coverage, n_tasks=n_tasks)} "
-        "If that is too much, try a better version."
+        f"A new blind test with {plural(n_tasks, 'new task')} {settles('winrate', outlook)} "
+        f"{judging_cost(coverage, n_tasks=n_tasks)} If that is too much, try a better version."
     )
+
+
+def settles(name: GateName, outlook: Outlook) -> str:
+    """How surely, and to what end, more evidence settles a test."""
+    end = " Most likely it fails then." if name in outlook.would_fail else ""
+    return f"settles it four times in five, if the share seen so far is the true one.{end}"
 
 
 def judging_cost(coverage: Coverage, *, n_tasks: int | None = None) -> str:
@@ -148,8 +158,8 @@ def collecting_cost(outlook: Outlook) -> str:
     if outlook.n_pairs_to_settle is None:
         return "Our editors’ taste: more pairs alone will hardly settle it. Try a better version."
     pairs = (
-        f"Our editors’ taste: set aside {plural(outlook.n_pairs_to_settle, 'pair')} that are new to the "
-        "model, if the share seen so far is the true one."
+        f"Our editors’ taste: setting aside {plural(outlook.n_pairs_to_settle, 'pair')} that are new to the "
+        f"model {settles('accuracy', outlook)}"
     )
     if outlook.n_weeks_for_pairs is None:
         return pairs

@@ -159,10 +159,8 @@ def _explain_change(verdict: StoredVerdict, limits: Limits) -> str:
         is_beyond_bar = (
             verdict.high is not None and as_written(verdict.high) < limits.capability.confirmed_drop
         )
-        strictly = ", not with the certainty that a clear pass needs" if is_beyond_bar else ""
-        return (
-            f"Narrow: the bar stays within the limit, but a loss of {strict} cannot be ruled out{strictly}."
-        )
+        surely = " with the certainty that a clear pass needs" if is_beyond_bar else ""
+        return f"Narrow: the bar stays within the limit, but a loss of {strict} cannot be ruled out{surely}."
     if verdict.state == "fail":
         return "Even the better end of the bar is beyond the limit."
     side = "within" if verdict.literal_met == "met" else "beyond"

@@ -1,10 +1,10 @@
 """What a planned study can and cannot show, before anyone judges."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from stages.files.record import Record
-from stages.study.prereg import Prereg, z_of_look
+from stages.study.prereg import Z_ONE_LOOK, Z_TWO_LOOKS, Prereg
 from stages.study.simulation import Rates, Truth, simulate_points, verdict_rates
 
 TRUE_RATES = (0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
@@ -35,7 +35,7 @@ class PlanLine(Record):
 
 
 class Settling(Record):
-    """Prompts that show a true rate to be above `min_share` 8 times in 10; 0: more than were tried."""
+    """Prompts a look that show a true rate to be above `min_share` 8 times in 10; 0: more than were tried."""
 
     win_rate: float
     n_prompts: int
@@ -44,8 +44,9 @@ class Settling(Record):
 class Plan(Record):
     """The operating characteristics of a design, and what it costs."""
 
-    n_prompts: int
+    n_prompts: int  # a look
     n_editors: int
+    n_looks: int = 1
     min_share: float
     assumptions: Assumptions
     lines: list[PlanLine]
@@ -69,6 +70,7 @@ def make_plan(prereg: Prereg, assumptions: Assumptions) -> Plan:
     return Plan(
         n_prompts=prereg.n_prompts,
         n_editors=len(prereg.editors),
+        n_looks=prereg.looks,
         min_share=prereg.min_share,
         assumptions=assumptions,
         lines=[
@@ -82,18 +84,19 @@ def make_plan(prereg: Prereg, assumptions: Assumptions) -> Plan:
 
 
 def rates_at(setting: Setting, win_rate: float, n_prompts: int) -> Rates:
-    """Verdict rates of this design with `n_prompts`, were the true rate `win_rate`."""
+    """Verdict rates of this design with `n_prompts` a look, were the true rate `win_rate`."""
     prereg, assumptions = setting
     truth = Truth(win_rate, assumptions.tie_rate, assumptions.agreement)
     n_editors = len(prereg.editors)
     points = simulate_points(
-        truth, n_studies=assumptions.n_simulations, n_prompts=n_prompts, n_editors=n_editors, salt="plan"
-    )
+        truth, n_studies=assumptions.n_simulations, n_prompts=prereg.looks * n_prompts,
+        n_editors=n_editors, salt="plan",
+    )  # fmt: skip
     return verdict_rates(
         points,
         truth,
         n_editors=n_editors,
-        z=z_of_look(prereg.looks, 1),
+        looks=Z_TWO_LOOKS if prereg.looks == 2 else (Z_ONE_LOOK,),
         min_share=prereg.min_share,
         chance=prereg.chance,
     )
@@ -112,38 +115,44 @@ def _is_possible(win_rate: float, tie_rate: float) -> bool:
 
 def format_plan(plan: Plan) -> str:
     """The plan as a table for a terminal, and in words."""
-    wanted = f"{plan.min_share:.0%}"
-    names = (f"{'> ' + wanted:>7}", f"{'fail':>6}", f"{'unclear':>7}", f"{'pass':>6}", f"{'confirmed':>9}")
-    header = "  ".join(["true rate", *names, f"{'width':>6}"])
+    names = (f"{'> ' + percent(plan.min_share):>7}", f"{'fail':>7}", f"{'inconclusive':>12}", f"{'pass':>7}",
+             f"{'confirmed':>9}", "range, points")  # fmt: skip
     lines = [
-        f"{line.win_rate:>9.0%}  {line.literal:>7.1%}  {line.failed:>6.1%}  {line.inconclusive:>7.1%}  "
-        f"{line.passed:>6.1%}  {line.confirmed:>9.1%}  {line.width:>6.2f}"
+        f"{percent(line.win_rate):>9}  {percent(line.literal, 1):>7}  {percent(line.failed, 1):>7}  "
+        f"{percent(line.inconclusive, 1):>12}  {percent(line.passed, 1):>7}  "
+        f"{percent(line.confirmed, 1):>9}  {100 * line.width:>13.0f}"
         for line in plan.lines
     ]
-    return "\n".join([_title(plan), "", header, *lines, "", *_words(plan)])
+    return "\n".join([*_title(plan), "", "  ".join(["true rate", *names]), *lines, "", *_words(plan)])
 
 
-def _title(plan: Plan) -> str:
+def percent(share: float, places: int = 0) -> str:
+    """A share of 1 as `68 %`."""
+    return f"{share * 100:.{places}f} %"
+
+
+def _title(plan: Plan) -> Iterator[str]:
     assumed = plan.assumptions
-    return (
-        f"{plan.n_prompts} prompts x {plan.n_editors} editors, {assumed.tie_rate:.0%} ties, agreement "
-        f"{assumed.agreement:.2f} ({assumed.n_simulations:,} simulated studies a line)"
+    a_look = " a look" if plan.n_looks == 2 else ""
+    yield (
+        f"{plan.n_prompts} prompts{a_look} x {plan.n_editors} editors, {percent(assumed.tie_rate)} ties, "
+        f"agreement {assumed.agreement:.2f} ({assumed.n_simulations:,} simulated studies a line)"
     )
+    if plan.n_looks == 2:
+        yield "Two looks: a second study of as many prompts where the first neither fails nor confirms."
 
 
-def _words(plan: Plan) -> Sequence[str]:
-    by_rate = {line.win_rate: line for line in plan.lines}
-    words = []
-    below = [line for rate, line in by_rate.items() if rate < plan.min_share]
-    above = [line for rate, line in by_rate.items() if rate > plan.min_share]
+def _words(plan: Plan) -> Iterator[str]:
+    below = [line for line in plan.lines if line.win_rate < plan.min_share]
+    above = [line for line in plan.lines if line.win_rate > plan.min_share]
     if below and above:
-        words.append(
-            f"The bare rule '> {plan.min_share:.0%} observed' lets {below[-1].literal:.0%} of models through "
-            f"whose true rate is {below[-1].win_rate:.0%}, and stops {1 - above[0].literal:.0%} whose "
-            f"true rate is {above[0].win_rate:.0%}."
+        yield (
+            f"The bare rule '> {percent(plan.min_share)} observed' lets {percent(below[-1].literal)} of "
+            f"models through whose true rate is {percent(below[-1].win_rate)}, and stops "
+            f"{percent(1 - above[0].literal)} whose true rate is {percent(above[0].win_rate)}."
         )
+    a_look = " a look" if plan.n_looks == 2 else ""
     for row in plan.settling:
-        needed = f"{row.n_prompts} prompts" if row.n_prompts else f"more than {N_PROMPTS_TRIED[-1]} prompts"
-        words.append(f"To confirm a true rate of {row.win_rate:.0%} 8 times in 10: {needed}.")
-    words.append(f"Each editor judges {plan.n_screens} screens, about {plan.hours_per_editor:.1f} hours.")
-    return words
+        needed = f"{row.n_prompts}" if row.n_prompts else f"more than {N_PROMPTS_TRIED[-1]}"
+        yield f"To confirm a true rate of {percent(row.win_rate)} 8 times in 10: {needed} prompts{a_look}."
+    yield f"Each editor judges {plan.n_screens} screens{a_look}, about {plan.hours_per_editor:.1f} hours."

@@ -6,6 +6,7 @@ judgements (1 / (a + b + 1)); a judgement is a tie with probability `tie_rate`, 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from stages.study.ballots import Answer, Choice
 from stages.study.design import Slot
 
 Points = NDArray[np.int64]  # [n_studies, n_prompts], 0 to 2 per editor
+Flags = NDArray[np.bool_]  # [n_studies]
 
 
 class Truth(NamedTuple):
@@ -88,26 +90,52 @@ def bounds_of(points: Points, *, n_editors: int, z: float) -> Bounds:
     return Bounds(value, np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1))
 
 
-def verdict_rates(
-    points: Points, truth: Truth, *, n_editors: int, z: float, min_share: float, chance: float
-) -> Rates:
-    """How often the win-rate gate says what, and how often the interval holds the truth."""
+class Verdicts(NamedTuple):
+    """What the gate says of every simulated study; what is none of the three is inconclusive."""
+
+    literal: Flags
+    failed: Flags
+    passed: Flags
+    confirmed: Flags
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def judge_studies(points: Points, *, n_editors: int, z: float, min_share: float, chance: float) -> Verdicts:
+    """The win-rate gate, of every study at once."""
     bounds = bounds_of(points, n_editors=n_editors, z=z)
-    total = points.sum(axis=1)
     whole = 2 * n_editors * points.shape[1]
-    literal = total > round(min_share * whole, 9)
+    literal = points.sum(axis=1) > round(min_share * whole, 9)
     failed = bounds.high < min_share
     confirmed = ~failed & literal & (bounds.low > min_share)
     passed = ~failed & ~confirmed & literal & (bounds.low > chance)
-    covered = (bounds.low <= truth.win_rate) & (truth.win_rate <= bounds.high)
+    return Verdicts(literal, failed, passed, confirmed, bounds.low, bounds.high)
+
+
+def verdict_rates(
+    points: Points, truth: Truth, *, n_editors: int, looks: Sequence[float], min_share: float, chance: float
+) -> Rates:
+    """How often the win-rate gate says what, and how often the interval holds the truth.
+
+    `looks` has the z of each look. With two, the first half of the prompts is judged first, and all of them
+    where that neither fails nor confirms.
+    """
+    n_prompts = points.shape[1] // len(looks)
+    judge = partial(judge_studies, n_editors=n_editors, min_share=min_share, chance=chance)
+    found = judge(points[:, :n_prompts], z=looks[0])
+    for number, z in enumerate(looks[1:], 2):
+        is_settled = found.failed | found.confirmed
+        later = judge(points[:, : number * n_prompts], z=z)
+        found = Verdicts(*(np.where(is_settled, old, new) for old, new in zip(found, later, strict=True)))
+    covered = (found.low <= truth.win_rate) & (truth.win_rate <= found.high)
     return Rates(
-        literal=float(literal.mean()),
-        failed=float(failed.mean()),
-        inconclusive=float((~failed & ~confirmed & ~passed).mean()),
-        passed=float(passed.mean()),
-        confirmed=float(confirmed.mean()),
+        literal=float(found.literal.mean()),
+        failed=float(found.failed.mean()),
+        inconclusive=float((~found.failed & ~found.confirmed & ~found.passed).mean()),
+        passed=float(found.passed.mean()),
+        confirmed=float(found.confirmed.mean()),
         covered=float(covered.mean()),
-        width=float((bounds.high - bounds.low).mean()),
+        width=float((found.high - found.low).mean()),
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
-from stages.data.audits import audit_pairs, classify_by_features, fit_logistic
+from stages.data.audits import _longer_wins, audit_pairs, classify_by_features, fit_logistic
 from stages.data.forms.columns import PAIRS, match_columns
 from stages.data.forms.rows import Finding, RawRow
 from stages.data.pair_rules import N_LINES_NAMED, find_contradictions, first_of_each
@@ -295,6 +295,12 @@ def test_the_audit_remarks_on_length_side_and_editors():
     assert "longer text wins in 100%" in said
     assert "left text wins in 100%" in said
     assert "fewest pairs judged 1," in said
+
+
+def test_texts_of_equal_length_are_half_of_a_longer_one():
+    differences = np.array([5.0] * 3 + [-5.0] * 3 + [0.0] * 4, dtype=np.float32)
+    found = _longer_wins(differences)
+    assert found == {"longer_wins_share": 0.5, "length_baseline_accuracy": 0.5, "n_equal_length": 4}
 
 
 def test_what_was_not_measured_is_left_out():

@@ -451,6 +451,8 @@ def test_pairs_of_one_group_have_no_range_and_settle_nothing():
     verdict = accuracy(parse_evidence({"holdout": without}, "holdout", AccuracyEvidence))
     assert (verdict.state, verdict.literal_met, verdict.low) == ("inconclusive", "met", None)
     assert "one group" in verdict.reasons[0]
+    nearly = {key: value for key, value in without.items() if key != "n_eff"} | {"n_components": 2}
+    assert accuracy(parse_evidence({"holdout": nearly}, "holdout", AccuracyEvidence)).state == "inconclusive"
     lost = parse_evidence({"holdout": without | {"n_components": 40}}, "holdout", AccuracyEvidence)
     assert accuracy(lost).state == "invalid"
 

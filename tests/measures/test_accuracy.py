@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from stages.errors import InputError
-from stages.measures.accuracy import accuracy, check_complete, check_rows, summarise_selection
+from stages.measures.accuracy import accuracy, check_complete, check_rows, settle_margin, summarise_selection
 from stages.measures.accuracy import summarise_holdout as summarise
 from stages.measures.baselines import is_length_matched, longer_wins
 from stages.measures.calibration import brier_score, calibration
@@ -114,6 +114,12 @@ def test_the_reliability_table_compares_confidence_with_being_right() -> None:
     assert table[1].predicted == pytest.approx(1 / (1 + math.exp(-2)))
     assert table[1].observed == 0.75
     assert calibration(rows_with([900.0]), TOLERANCE)[0].predicted == 1.0  # the last bin is closed
+
+
+def test_a_margin_within_the_tolerance_is_right_nowhere_and_zero_in_the_plot() -> None:
+    rows = rows_with([0.03, 0.2, -0.2])
+    assert [cell.observed for cell in calibration(rows, 0.05)] == [pytest.approx(1 / 3)]
+    assert [settle_margin(row, 0.05) for row in rows] == [0.0, 0.2, -0.2]
 
 
 def test_the_literal_rule_is_counted_in_whole_pairs() -> None:

@@ -65,7 +65,7 @@ def test_little_agreement_is_remarked_on_and_told_by_editor_and_section():
     ]
     checked = check_raw(rows)
     assert find_in_labels(checked.judged, 0.6).remarks == [
-        "Editors who judged the same texts agree in 33%: no model can do much better."
+        "Editors who judged the same texts agree in 33 % of cases. How far a model can follow them is unknown."
     ]
     table = {(row.kind, row.name): (row.n_comparisons, row.share) for row in agreement_table(checked.judged)}
     assert table == {

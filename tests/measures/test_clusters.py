@@ -156,3 +156,14 @@ def test_the_interval_covers_a_clustered_truth_where_the_plain_one_does_not() ->
         covered["plain"] += low <= 2 / 3 <= high
     assert 0.93 <= covered["clustered"] / 400 <= 0.975  # 95 % give or take 1.1 %
     assert covered["plain"] / 400 < covered["clustered"] / 400 - 0.02
+
+
+@pytest.mark.parametrize(
+    ("sizes", "has_interval"), [([299, 1], False), ([270, 30], False), ([200, 50, 50], True)]
+)
+def test_one_group_with_nearly_everything_leaves_no_interval(sizes: list[int], has_interval: bool) -> None:
+    # 1 / (0.9^2 + 0.1^2) = 1.22 effective groups, and 1 / (0.667^2 + 2 x 0.167^2) = 2
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    values = np.arange(len(groups)) % 10 > 0
+    assert (clustered_wilson(values, groups) is not None) is has_interval
+    assert (effective_n(values, groups) is not None) is has_interval

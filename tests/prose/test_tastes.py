@@ -89,3 +89,20 @@ LIKED = Taste(log_odds=0.5, low=0.3, high=0.7, p_value=0.001, gap=0.4)
 )
 def test_a_move_is_set_beside_the_editors_taste(moved: Moved, taste: Taste | None, verdict: str) -> None:
     assert judge(moved, taste) == verdict
+
+
+def test_a_taste_that_is_not_there_is_seldom_seen_in_a_few_large_groups() -> None:
+    """Pairs of a group are alike in their texts and in the answer; at 5 % some 10 of 200 sets may look like a taste."""
+    rng = np.random.default_rng(11)
+    groups = np.repeat(np.arange(152), [100, 50, *[1] * 150])
+    n_seen = 0
+    for _ in range(200):
+        rows = rng.normal(size=(152, len(Habits._fields)))[groups] * 0.55 + rng.normal(
+            size=(300, len(Habits._fields))
+        )
+        answers = rng.normal(size=152)[groups] * 0.55 + rng.normal(size=300) > 0
+        pairs = [PairHabits(row * (1 if answer else -1), str(group))
+                 for row, answer, group in zip(rows, answers, groups, strict=True)]  # fmt: skip
+        taste = measure_taste(pairs, "length", 1.0)
+        n_seen += taste is not None and taste.p_value < 0.05
+    assert n_seen <= 15  # 23 with normal quantiles and the plain variance of clusters

@@ -1,38 +1,37 @@
-import itertools
 from datetime import date
 
+import numpy as np
 import pytest
+from scipy.stats import binom
 from statsmodels.stats.proportion import proportion_confint
 
 from stages.data.pair_index import UNKNOWN, day_number
 from stages.decision.evidence import ReviewPeriod
 from stages.decision.wording import say_day
+from stages.reporting.advice import settles, settling_cost
 from stages.reporting.coverage import Measures
 from stages.reporting.outlook import (
     Outlook,
     look_ahead,
     pairs_to_settle,
     size_to_exclude,
-    tasks_to_exclude,
     tasks_to_settle,
     weeks_at_pace,
 )
+from tests.reporting.test_story import COVERAGE
 from tests.support.decision_factory import LIMITS, make_accuracy, make_winrate
 
 PERIOD = ReviewPeriod(n_day_known=700, reviewed_from=date(2025, 1, 1), reviewed_to=date(2025, 1, 28))
 
 
-@pytest.mark.parametrize("share", [0.55, 0.7, 0.82])
-@pytest.mark.parametrize("line", [0.5, 0.6, 0.68])
-def test_the_size_is_the_first_at_which_wilsons_interval_leaves_the_line(share, line):
-    size = size_to_exclude(share, line, z=1.959963984540054)
-
-    def holds(n: int) -> bool:
-        low, high = proportion_confint(share * n, n, method="wilson")
-        return low <= line <= high
-
-    first = next(n for n in itertools.count(1) if not holds(n))
-    assert first - 1 <= size <= first
+@pytest.mark.parametrize(("share", "line"), [(0.55, 0.6), (0.7, 0.5), (0.7, 0.6), (0.82, 0.68)])
+def test_at_this_size_wilsons_interval_leaves_the_line_8_times_in_10(share, line):
+    z = 1.959963984540054
+    n = round(size_to_exclude(share, line, z=z))
+    counts = np.arange(n + 1)
+    low, high = proportion_confint(counts, n, method="wilson")
+    leaves = (low > line) if share > line else (high < line)
+    assert binom.pmf(counts[leaves], n, share).sum() == pytest.approx(0.8, abs=0.05)  # counts are whole
 
 
 def test_a_share_on_the_line_never_leaves_it():
@@ -41,24 +40,42 @@ def test_a_share_on_the_line_never_leaves_it():
 
 
 def test_a_share_above_the_target_must_leave_chance_and_one_below_the_target_itself():
-    # 1.96^2 x 0.25 / (0.6067 - 0.5)^2 = 84.4 effective ones; a task is worth 90 / 50 of them: 46.9 tasks
-    assert tasks_to_settle(make_winrate(90, 2, 58, value=182 / 300), 0.6, 0.5) == 50
-    above = make_winrate(96, 0, 54, value=0.64)
-    assert tasks_to_settle(above, 0.6, 0.5) == tasks_to_exclude(above, 0.5)
-    below = make_winrate(84, 0, 66, value=0.56)
-    assert tasks_to_settle(below, 0.6, 0.5) == tasks_to_exclude(below, 0.6)
+    # (1.96 x .5 + .8416 x .48)^2 / .14^2 = 97.9 effective ones; a task is worth 90 / 50 of them: 54.4 tasks.
+    # That 64 % lie above 60 % again takes .8416^2 x .2304 / .04^2 = 102, so 56.7
+    assert tasks_to_settle(make_winrate(96, 0, 54, value=0.64), 0.6, 0.5) == 60
+    # (1.96 x .4899 + .8416 x .4964)^2 / .04^2 = 1,187 effective ones, 659.3 tasks
+    assert tasks_to_settle(make_winrate(84, 0, 66, value=0.56), 0.6, 0.5) == 660
     assert tasks_to_settle(make_winrate(90, 0, 60), 0.6, 0.5) is None  # 60 % exactly: no size would do
+    assert (
+        tasks_to_settle(make_winrate(90, 2, 58), 0.6, 0.5) is None
+    )  # 60.7 %: twenty times as many would not
     assert tasks_to_settle(None, 0.6, 0.5) is None
     assert tasks_to_settle(make_winrate(n_star=None), 0.6, 0.5) is None
 
 
 def test_pairs_must_leave_the_length_rule_behind_too():
-    assert (
-        pairs_to_settle(make_accuracy(210, longer_wins=0.6), 0.68, 0.5) == 110
-    )  # 1.96^2 x .24 / .1^2 / .9 = 102.4
+    # (1.96 x .4899 + .8416 x .4583)^2 / .1^2 = 181; above 68 % again: .8416^2 x .21 / .02^2 = 372; / .9 = 413
+    assert pairs_to_settle(make_accuracy(210, longer_wins=0.6), 0.68, 0.5) == 420
     assert pairs_to_settle(make_accuracy(210, longer_wins=0.71), 0.68, 0.5) is None
     assert pairs_to_settle(make_accuracy(204), 0.68, 0.5) is None
+    assert pairs_to_settle(make_accuracy(205), 0.68, 0.5) is None  # 68.3 %: out of reach
     assert pairs_to_settle(make_accuracy(n_eff=None), 0.68, 0.5) is None
+
+
+def test_settling_a_share_below_the_target_means_that_it_fails():
+    below = look_ahead(Measures(make_accuracy(190), make_winrate(84, 0, 66), None), LIMITS, None)
+    assert set(below.would_fail) == {"winrate", "accuracy"}
+    above = look_ahead(Measures(make_accuracy(), make_winrate(), None), LIMITS, None)
+    assert not above.would_fail
+    assert "Most likely it fails then." in settles("winrate", below)
+    assert "fails" not in settles("winrate", above)
+
+
+def test_after_the_first_of_two_looks_the_study_goes_on():
+    first = look_ahead(Measures(None, make_winrate(look=1, looks=2), None), LIMITS, None)
+    last = look_ahead(Measures(None, make_winrate(look=2, looks=2), None), LIMITS, None)
+    assert "planned with two looks: go on with fresh tasks" in settling_cost(COVERAGE, first)
+    assert "two looks" not in settling_cost(COVERAGE, last)
 
 
 def test_weeks_are_at_the_pace_of_the_pairs_at_hand():
@@ -69,7 +86,7 @@ def test_weeks_are_at_the_pace_of_the_pairs_at_hand():
 
 
 def test_nothing_measured_gives_no_outlook():
-    assert look_ahead(Measures(None, None, None), LIMITS, None) == Outlook(None, None, None, None)
+    assert look_ahead(Measures(None, None, None), LIMITS, None) == Outlook(None, None, None, None, set())
 
 
 @pytest.mark.parametrize(

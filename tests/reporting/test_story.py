@@ -199,6 +199,15 @@ def test_a_number_that_cannot_be_used_is_not_shown():
         ({}, 0, "Narrow: the result is above the target, but the bar reaches down to it or below."),
         ({}, 1, "Clear: even the low end of the bar is above the target."),
         ({}, 2, "Narrow: the bar stays within the limit, but a loss of 1 point cannot be ruled out."),
+        (
+            {"capability": make_capability(500, 430, high=0.0094, high_two_sided=0.0101)}, 2,
+            "Narrow: the bar stays within the limit, but a loss of 1 point cannot be ruled out with the certainty that a clear "
+            "pass needs.",
+        ),
+        (
+            {"capability": make_capability(500, 430, high=0.021, high_two_sided=0.03, at_floor=True)}, 2,
+            "The starting model does hardly better than guessing here, so a loss could not be seen.",
+        ),
         (CONFIRMED, 2, "Clear: a loss of 1 point or more can be ruled out."),
         ({"accuracy": FAILED}, 1, "Even the high end of the bar is below the target."),
         ({"accuracy": make_accuracy(204)}, 1, "The result is not above the target, but the bar still reaches it."),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stages.study.plan import Assumptions, make_plan
-from stages.study.prereg import Z_ONE_LOOK, Prereg
+from stages.study.prereg import Z_ONE_LOOK, Z_TWO_LOOKS, Prereg
 from stages.study.simulation import Truth, bounds_of, decided_rate, simulate_points, verdict_rates
 from stages.study.winrate import Outcome, estimate_winrate
 
@@ -34,7 +34,7 @@ def test_all_studies_at_once_are_each_study_alone(truth: Truth) -> None:
 @pytest.mark.parametrize("agreement", [0.2, 0.4, 0.6])
 def test_the_interval_covers_the_truth_94_to_96_times_in_100(win_rate: float, agreement: float) -> None:
     truth = Truth(win_rate, 0.1, agreement)
-    rates = verdict_rates(points_of(truth), truth, n_editors=3, z=Z_ONE_LOOK, min_share=0.6, chance=0.5)
+    rates = verdict_rates(points_of(truth), truth, n_editors=3, looks=[Z_ONE_LOOK], min_share=0.6, chance=0.5)
     # 4000 studies: one standard deviation is 0.34 points, so a true 95 % lies within +-1.2
     assert 0.94 - 0.005 <= rates.covered <= 0.96 + 0.005
 
@@ -58,7 +58,9 @@ def test_verdicts_exclude_each_other_and_better_models_pass_more_often() -> None
     rows = []
     for win_rate in (0.5, 0.6, 0.7):
         truth = Truth(win_rate, 0.1, 0.4)
-        rates = verdict_rates(points_of(truth), truth, n_editors=3, z=Z_ONE_LOOK, min_share=0.6, chance=0.5)
+        rates = verdict_rates(
+            points_of(truth), truth, n_editors=3, looks=[Z_ONE_LOOK], min_share=0.6, chance=0.5
+        )
         assert rates.failed + rates.inconclusive + rates.passed + rates.confirmed == pytest.approx(1)
         rows.append(rates)
     assert rows[0].literal < rows[1].literal < rows[2].literal
@@ -75,11 +77,23 @@ def test_false_passes_of_fresh_studies_are_those_of_the_plan() -> None:
     plan = make_plan(prereg, assumptions)
     line = {line.win_rate: line for line in plan.lines}[0.55]
     truth = Truth(0.55, 0.1, 0.4)
-    fresh = verdict_rates(points_of(truth), truth, n_editors=3, z=Z_ONE_LOOK, min_share=0.6, chance=0.5)
+    fresh = verdict_rates(points_of(truth), truth, n_editors=3, looks=[Z_ONE_LOOK], min_share=0.6, chance=0.5)
     assert fresh.literal == pytest.approx(line.literal, abs=0.025)  # 3 deviations of the difference
     assert (plan.n_screens, plan.hours_per_editor) == (62, pytest.approx(62 * 2 / 60))
     settled = {row.win_rate: row.n_prompts for row in plan.settling}
     assert settled[0.65] > settled[0.7] >= settled[0.8] > 0
+
+
+def test_a_second_look_is_simulated_where_the_first_one_cannot_tell() -> None:
+    truth, limits = Truth(0.7, 0.1, 0.4), {"n_editors": 3, "min_share": 0.6, "chance": 0.5}
+    points = points_of(truth, n_prompts=100)
+    first = verdict_rates(points[:, :50], truth, looks=Z_TWO_LOOKS[:1], **limits)
+    both = verdict_rates(points, truth, looks=Z_TWO_LOOKS, **limits)
+    late = verdict_rates(points, truth, looks=Z_TWO_LOOKS[1:], **limits)
+    assert 2 * first.confirmed < late.confirmed <= both.confirmed
+    at_limit = Truth(0.6, 0.1, 0.4)
+    false = verdict_rates(points_of(at_limit, n_prompts=100), at_limit, looks=Z_TWO_LOOKS, **limits)
+    assert false.confirmed <= 0.03  # both looks together keep a one-sided 2.5 %
 
 
 def test_impossible_worlds_are_refused() -> None:

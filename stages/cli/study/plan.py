@@ -18,8 +18,8 @@ WIDTH, HEIGHT, LEFT, TOP = 640, 360, 56, 24
 CURVES = (
     ("literal", "observed above the target", "#1f4e8c", ""),
     ("confirmed", "confirmed", "#1b6e3c", ""),
-    ("failed", "failed", "#8a1c1c", ""),
-    ("inconclusive", "cannot tell", "#6b6b6b", "6 4"),
+    ("failed", "fail", "#8a1c1c", ""),
+    ("inconclusive", "inconclusive", "#6b6b6b", "6 4"),
 )
 
 
@@ -51,7 +51,8 @@ def cached_plan(prereg: Prereg, assumptions: Assumptions) -> Plan | None:
     if not PLAN.exists():
         return None
     record = read_record(PLAN, PlanFile)
-    return record.plan if (record.prereg, record.plan.assumptions) == (prereg, assumptions) else None
+    made_for = (record.prereg, record.plan.assumptions, record.plan.n_looks)
+    return record.plan if made_for == (prereg, assumptions, prereg.looks) else None
 
 
 def draw_plot(plan: Plan) -> str:

@@ -57,8 +57,8 @@ def git(*arguments: str) -> None:
 
 def test_the_plan_says_what_the_study_can_show_and_fixes_the_design(world: str) -> None:
     output = study("plan")
-    assert "50 prompts x 3 editors, 10% ties" in output
-    assert "The bare rule '> 60% observed' lets" in output
+    assert "50 prompts x 3 editors, 10 % ties" in output
+    assert "The bare rule '> 60 % observed' lets" in output
     assert "Each editor judges 56 screens, about 2.8 hours." in output  # 50 + 4 + 2, 3 minutes each
     assert (paths.STUDY / "plan.svg").read_text().startswith("<svg")
     study("open")
