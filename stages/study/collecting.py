@@ -187,8 +187,8 @@ def receipt_problem(said: str, sha256: str) -> str:
     longest = max(runs, key=len, default="")
     if len(longest) < SHORT_RECEIPT:
         return (
-            f"the receipt {said!r:.80} is none: {SHORT_RECEIPT} hex digits, or the 64 of an older page, "
-            "were expected; ask the editor for the number on the page's last screen"
+            f"the receipt {said!r:.80} is none: {SHORT_RECEIPT} letters and digits (0 to 9, a to f), or the "
+            "64 of an older page, were expected; ask the editor for the receipt on the page's last screen"
         )
     return f"its SHA-256 is {sha256}, and the editor's receipt says {longest}; ask for both again"
 

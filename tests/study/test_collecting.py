@@ -110,8 +110,8 @@ def test_a_receipt_may_be_pasted_as_it_came(said: str) -> None:
     [
         ("f" * 64, "and the editor's receipt says ffff"),
         (SHA[:63] + ("0" if SHA[63] != "0" else "1"), "and the editor's receipt says"),
-        (SHA[:19], "is none: 20 hex digits"),
-        ("I have sent it", "is none: 20 hex digits"),
+        (SHA[:19], "is none: 20 letters and digits"),
+        ("I have sent it", "is none: 20 letters and digits"),
     ],
 )
 def test_a_wrong_receipt_is_none(said: str, message: str) -> None:
