@@ -106,7 +106,8 @@ def keep(
         everything = list_experiments()
         n_looks = count_all_looks(everything, everything[0])  # the workspace
         typer.echo(
-            f"these held-out pairs have been scored {times(n_looks)}; a round that keeps them keeps that"
+            f"these held-out pairs have been scored {times(n_looks)}; "
+            "a round that keeps them counts on from there"
         )
     typer.echo(f"set `split.keep: {path}` in params.yaml, commit both, and run `dvc repro`")
 
