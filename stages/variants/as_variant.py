@@ -7,7 +7,7 @@ from stages.decision.writing_remark import WritingEvidence, parse_writing
 from stages.files.io import read_jsonl
 from stages.inference.generation.completions import Generation
 from stages.run import paths
-from stages.variants.experiments import Experiment
+from stages.variants.experiments import Experiment, is_made_up
 from stages.variants.variants import Variant, flatten_params, read_gates, read_selection
 
 COMPLETIONS = paths.generations("policy").as_posix()
@@ -33,6 +33,7 @@ def as_variant(experiment: Experiment, *, with_length: bool = True) -> Variant:
         length_ratio=length / base_length if length and base_length else None,
         made_up=writing.unsupported_per_100_words if isinstance(writing, WritingEvidence) else None,
         trained_on=experiment.trained_on,
+        is_synthetic=is_made_up(experiment),
     )
 
 

@@ -30,6 +30,7 @@ from stages.variants.comparison import (
     pairing_lines,
     params_rows,
     print_comparison,
+    synthetic_line,
     table_rows,
 )
 from stages.variants.experiments import (
@@ -204,6 +205,7 @@ def render_comparison(
         "variants/compare.html.j2",
         links=links,
         headline=headline(comparison),
+        synthetic=synthetic_line(comparison.variants),
         candidates=candidate_rows(comparison.candidates),
         candidate_note=CANDIDATE_NOTE,
         header=HEADER,

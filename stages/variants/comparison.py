@@ -94,8 +94,12 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for header, rows in tables:
         console.print()
         print_table(console, header, rows, folded="variant")
-    remarks = [*([] if differs else ["No parameter differs."]), *frontier_line(comparison)]
-    remarks += [*made_up_line(comparison.variants), *missing_line(comparison.variants)]
+    remarks = [*synthetic_line(comparison.variants), *([] if differs else ["No parameter differs."])]
+    remarks += [
+        *frontier_line(comparison),
+        *made_up_line(comparison.variants),
+        *missing_line(comparison.variants),
+    ]
     for lines in filter(None, (remarks, choice_lines(comparison), *map(pairing_lines, comparison.pairings))):
         console.print()
         for line in lines:
@@ -205,6 +209,15 @@ def made_up_line(variants: Sequence[Variant]) -> list[str]:
     told = [f"{run.name} {made_up(run)}" for run in variants if run.made_up]
     about = "Figures and names that no prompt gave, in 100 words beyond the base's"
     return [f"{about}: {listed(told)}."] if told else []
+
+
+def synthetic_line(variants: Sequence[Variant]) -> list[str]:
+    """Whose texts are made up; no name where all are."""
+    names = [run.name for run in variants if run.is_synthetic]
+    if not names:
+        return []
+    whose = "these texts" if len(names) == len(variants) else f"the texts of {listed(names)}"
+    return [f"Made up: a program wrote and judged some or all of {whose}. Decide nothing from these numbers."]
 
 
 def missing_line(variants: Sequence[Variant]) -> list[str]:

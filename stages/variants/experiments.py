@@ -23,7 +23,10 @@ Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is bu
 LOCK = "dvc.lock"
 METRICS = tuple(
     path.as_posix()
-    for path in (paths.GATE_METRICS, paths.ACCURACY_METRICS, paths.WRITING_METRICS, paths.SPLIT_METRICS)
+    for path in (
+        *(paths.VALIDATE_METRICS, paths.SPLIT_METRICS),
+        *(paths.ACCURACY_METRICS, paths.WRITING_METRICS, paths.GATE_METRICS),
+    )
 )
 MARGINS = paths.MARGINS.as_posix()
 HOLDOUT = paths.HOLDOUT_PAIRS.as_posix()
@@ -58,6 +61,26 @@ def list_experiments(*, is_brief: bool = False) -> list[Experiment]:
         files = _read_files(repo, list(names))
         workspace = _experiment(repo, WORKSPACE, WORKSPACE, _read_workspace(Path(repo.root_dir)))
         return [workspace, *(_experiment(repo, rev, name, files[rev]) for rev, name in names.items())]
+
+
+def read_drawn(revs: Sequence[str]) -> list[Experiment]:
+    """What `dvc plots` draws of `revs`: each that there is, and the workspace beside a single one or none."""
+    commits = {rev: commit for rev in revs if rev != WORKSPACE and (commit := resolve_revision(rev))}
+    with _open() as repo:
+        files = _read_files(repo, list(commits.values())) if commits else {}
+        drawn = [_experiment(repo, commit, rev, files[commit]) for rev, commit in commits.items()]
+        if len(revs) < 2 or WORKSPACE in revs:  # a single one is drawn beside the workspace
+            drawn.append(_experiment(repo, WORKSPACE, WORKSPACE, _read_workspace(Path(repo.root_dir))))
+        return drawn
+
+
+def is_made_up(experiment: Experiment) -> bool:
+    """Does `validate` or `split` call any of its texts made up?"""
+    parts = [
+        experiment.metrics.get(path.as_posix(), {}).get(name)
+        for name, path in (("validate", paths.VALIDATE_METRICS), ("split", paths.SPLIT_METRICS))
+    ]
+    return any(isinstance(part, Mapping) and part.get("is_synthetic") is True for part in parts)
 
 
 def list_past_looks() -> list[Look]:

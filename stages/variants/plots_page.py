@@ -13,6 +13,7 @@ from stages.errors import InputError
 from stages.files.io import write_text
 from stages.pages.html import Link, link_pages, render_page
 from stages.run.progress import waiting
+from stages.variants.experiments import is_made_up, read_drawn
 
 
 class Plots(NamedTuple):
@@ -20,12 +21,13 @@ class Plots(NamedTuple):
 
     drawn: dict[str, dict[str, Any]]
     empty: list[str]
+    is_made_up: bool = False  # some of the texts behind them
 
 
 def write_plots(revs: Sequence[str], page: Path) -> Plots:
     """Write the page of the workspace, or of `revs` side by side; InputError where DVC draws nothing."""
     with waiting("drawing"):
-        plots = read_plots(ask_dvc(revs))
+        plots = read_plots(ask_dvc(revs))._replace(is_made_up=any(map(is_made_up, read_drawn(revs))))
         if not plots.drawn:
             raise InputError("no plot has data yet; run `dvc repro`, or name a revision that has results")
         write_text(page, render_plots(plots, links=link_pages(page)))
@@ -53,6 +55,13 @@ def read_plots(answer: Mapping[str, Any]) -> Plots:
     return Plots(drawn, [name for name in panels if name not in drawn])
 
 
+def is_rehearsed(spec: Mapping[str, Any]) -> bool:
+    """Does a panel draw what simulated editors judged? Its rows say so in the column `rehearsal`."""
+    data = spec.get("data")
+    rows = data.get("values") if isinstance(data, Mapping) else None
+    return any(str(row.get("rehearsal")) == "True" for row in rows or () if isinstance(row, Mapping))
+
+
 def render_plots(plots: Plots, *, links: Sequence[Link] = ()) -> str:
     """The page; a text from data can end no script."""
     from vl_convert import javascript_bundle  # starts a JavaScript engine: seconds
@@ -61,7 +70,8 @@ def render_plots(plots: Plots, *, links: Sequence[Link] = ()) -> str:
     return render_page(
         "variants/plots.html.j2",
         links=links,
-        names=list(plots.drawn),
+        panels=[(name, is_rehearsed(spec)) for name, spec in plots.drawn.items()],
+        is_made_up=plots.is_made_up,
         empty=plots.empty,
         vega=Markup(javascript_bundle("window.vegaEmbed = vegaEmbed;")),  # noqa: S704  the library itself
         specs=Markup(specs),  # noqa: S704  JSON without a <

@@ -37,6 +37,7 @@ class Variant(NamedTuple):
     length_ratio: float | None = None  # mean tokens of its completions over those of the base
     made_up: Rate | None = None  # figures and names that no prompt gave, in 100 words
     trained_on: str | None = None  # hash of all that `train` read, code included
+    is_synthetic: bool = False  # some of its texts are made up
 
 
 def flatten_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

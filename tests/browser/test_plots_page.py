@@ -67,6 +67,26 @@ def test_every_panel_is_drawn_without_a_network(repository: Path, browser: Brows
     assert "Left out, because there is nothing to draw yet" in text
 
 
+def test_made_up_texts_and_simulated_editors_are_marked(repository: Path) -> None:
+    (repository / "data/winrate").mkdir(parents=True)
+    (repository / "data/accuracy").mkdir()
+    (repository / "data/accuracy/rules.csv").write_text(RULES, encoding="utf-8")
+    editors = repository / "data/winrate/editors.csv"
+    made_up = "<strong>Stop.</strong> Made up: a program wrote"
+    for rehearsal in (False, True):
+        editors.write_text(
+            f"editor,value,low,high,n,rehearsal\nann,0.6,0.5,0.7,9,{rehearsal}\n", encoding="utf-8"
+        )
+        write_plots([], repository / "plots.html")
+        page = (repository / "plots.html").read_text(encoding="utf-8")
+        assert page.count("<strong>REHEARSAL.</strong>") == rehearsal
+        assert made_up not in page
+    (repository / "metrics").mkdir()
+    (repository / "metrics/split.json").write_text('{"split": {"is_synthetic": true}}', encoding="utf-8")
+    write_plots([], repository / "plots.html")
+    assert made_up in (repository / "plots.html").read_text(encoding="utf-8")
+
+
 def test_without_any_result_nothing_is_written(repository: Path) -> None:
     with pytest.raises(InputError, match="no plot has data yet; run `dvc repro`"):
         write_plots([], repository / "plots.html")

@@ -21,6 +21,7 @@ from stages.variants.comparison import (
     percent,
     print_comparison,
     rank_labels,
+    synthetic_line,
 )
 from stages.variants.paired import NotComparable, compare_answers, compare_margins
 from stages.variants.variants import Variant, rank_candidates, read_gates
@@ -67,6 +68,18 @@ def test_other_pairs_or_another_split_are_not_compared():
     )
     moved = [make_row("p1", split_sha256="7" * 64), make_row("p2", split_sha256="7" * 64)]
     assert isinstance(compare_margins(first, moved, tolerance=0.0), NotComparable)
+
+
+def test_made_up_texts_are_said_and_named_where_only_some_are() -> None:
+    made_up, real = make_variant("a", is_synthetic=True), make_variant("b")
+    assert synthetic_line([real]) == []
+    assert "all of these texts." in synthetic_line([made_up])[0]
+    assert "all of the texts of a." in synthetic_line([made_up, real])[0]
+    comparison = Comparison(rank_candidates([made_up, real]), 2, None, [])
+    assert '<p class="notice stop" role="note"><strong>Stop.</strong> Made up' in render_comparison(
+        comparison
+    )
+    assert "Made up: a program" in printed(comparison)
 
 
 def test_answers_are_compared_only_under_one_configuration():
