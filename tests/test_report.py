@@ -106,6 +106,20 @@ def test_remarks_of_a_study_about_itself_stand_once_on_its_card(world):
     assert page.count(said) == 1
 
 
+def test_the_page_prices_the_texts_that_editors_see_before_and_after_a_rehearsal(world):
+    # 16 tasks are shown, 27 have equal texts, 7 are void; 10 repeats and 2 plain cases come on top
+    waiting = {**PENDING_STUDY, "n_prompts": 43, "n_shown": 16}
+    page = render(world, metrics_documents(winrate={"winrate": waiting}))
+    assert "Three editors judge 28 pairs of texts each, 84 in all." in page
+    assert "The blind test has 43 tasks." in page
+    rehearsed = metrics_documents(winrate={"winrate": waiting})
+    write_world(world, rehearsed)
+    (world / "metrics/winrate.json").write_text(json.dumps({"rehearsal": waiting}), encoding="utf-8")
+    gate_stage.main()
+    report.main()
+    assert "The blind test has 43 tasks." in (world / "reports/founder.html").read_text(encoding="utf-8")
+
+
 def test_pairs_of_one_group_leave_the_page_without_a_range(world):
     section = accuracy_section(n_components=1)
     without = {key: value for key, value in section.items() if key not in ("low", "high", "n_eff")}

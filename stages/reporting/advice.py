@@ -70,7 +70,7 @@ def advise(states: dict[GateName, State], overall: State, coverage: Coverage, ou
     if states["winrate"] == "pending":
         others = {states["accuracy"], states["capability"]}
         return [
-            judging_cost(coverage),
+            judging_cost(coverage, n_tasks=coverage.n_tasks_shown),
             *(
                 ["Run the other tests in full before then. It costs computer time only."]
                 if "pending" in others

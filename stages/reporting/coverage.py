@@ -6,8 +6,10 @@ from typing import NamedTuple
 from stages.decision.evidence import (
     AccuracyEvidence,
     CapabilityEvidence,
+    Count,
     DataEvidence,
     Document,
+    Evidence,
     ReviewPeriod,
     SplitEvidence,
     WinrateEvidence,
@@ -28,6 +30,13 @@ class Measures(NamedTuple):
     capability: CapabilityEvidence | None
 
 
+class StudySize(Evidence):
+    """What metrics/winrate.json says of the texts, in the study's part and in a rehearsal's alike."""
+
+    n_prompts: Count | None = None
+    n_shown: Count | None = None
+
+
 class Coverage(NamedTuple):
     """How much was done, of how much there is; and whether any of it is made up."""
 
@@ -40,6 +49,9 @@ class Coverage(NamedTuple):
     n_prompts: int
     n_editors: int
     n_tasks_planned: int  # of a new study
+    n_tasks_shown: (
+        int  # of the study of these texts, which leaves out equal texts and those that give a model away
+    )
     n_checks: int  # pairs of texts shown to each editor on top: repeats and plain cases
     minutes_per_view: float
     max_new_tokens: int
@@ -69,6 +81,7 @@ def gather_coverage(
     winrate = parse_winrate(documents["winrate"])
     n_train = split.n_train if isinstance(split, SplitEvidence) else 0
     study, n_prompts = params.study, params.generate.n_prompts
+    size = read_study_size(documents["winrate"])
     is_synthetic = (
         any(synthetic_items)
         or (isinstance(data, DataEvidence) and data.is_synthetic)
@@ -83,9 +96,11 @@ def gather_coverage(
         n_holdout=params.split.n_holdout,
         n_questions=measures.capability.n if measures.capability else 0,
         min_questions=params.limits.capability.min_questions,
-        n_prompts=(isinstance(winrate, WinrateStatus) and winrate.n_prompts) or n_prompts,
+        n_prompts=size.n_prompts or n_prompts,
         n_editors=len(study.editors),
         n_tasks_planned=n_prompts,
+        # The numbers of a second look hold the first look's tasks, too; no look has more than were planned.
+        n_tasks_shown=min(n_prompts if size.n_shown is None else size.n_shown, n_prompts),
         n_checks=study.n_repeats + study.n_anchors,
         minutes_per_view=study.plan.minutes_per_screen,
         max_new_tokens=params.generate.max_new_tokens,
@@ -93,6 +108,13 @@ def gather_coverage(
         split_sha256=split.split_sha256 if isinstance(split, SplitEvidence) else "unknown",
         period=read_period(documents["validate"]),
     )
+
+
+def read_study_size(document: Document) -> StudySize:
+    """How many tasks the study has; a rehearsal has those of the study that it rehearses."""
+    section = "winrate" if isinstance(document, Mapping) and "winrate" in document else "rehearsal"
+    size = parse_evidence(document, section, StudySize)
+    return size if isinstance(size, StudySize) else StudySize()
 
 
 def read_period(document: Document) -> ReviewPeriod | None:

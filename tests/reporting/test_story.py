@@ -35,6 +35,7 @@ COVERAGE = Coverage(
     n_prompts=50,
     n_editors=3,
     n_tasks_planned=50,
+    n_tasks_shown=50,
     n_checks=12,
     minutes_per_view=2.0,
     max_new_tokens=96,
