@@ -7,6 +7,7 @@ from typing import Literal
 
 from stages.errors import InputError
 from stages.files.io import read_json, read_jsonl, write_json, write_jsonl, write_text
+from stages.files.numbers import percent
 from stages.files.pairs import SplitPair
 from stages.labelling.doubt import N_FOLDS, TooFewComponentsError, doubt_labels
 from stages.labelling.ranking import Doubted, rank_by_doubt, suggest_smoothing
@@ -50,7 +51,7 @@ def main() -> None:
     )
     write_text(paths.LABELS_REPORT, page)
     write_json(paths.LABELS_METRICS, {"labels": metrics})
-    say(f"labels: {len(rows)} ranked by doubt; a model of words predicts {found.accuracy:.1%} of them")
+    say(f"labels: {len(rows):,} ranked by doubt; a model of words predicts {percent(found.accuracy)} of them")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import typer
 
 from stages.errors import InputError
 from stages.files.json_text import dump_json
+from stages.files.numbers import percent
 from stages.run.params import SplitParams, load_params
 
 if TYPE_CHECKING:
@@ -196,14 +197,19 @@ def say_labels(numbers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     agreement, ceiling = numbers["agreement"], numbers["ceiling"]
     if agreement["n_items"]:
         yield (
-            f"{agreement['n_items']} pairs were judged by several editors, who agree in "
-            f"{agreement['share']:.1%} of {agreement['n_comparisons']} comparisons"
-            + (f" ({agreement['low']:.1%} to {agreement['high']:.1%})." if "low" in agreement else ".")
+            f"{agreement['n_items']:,} pairs were judged by several editors, who agree in "
+            f"{percent(agreement['share'])} of {agreement['n_comparisons']:,} comparisons"
+            + (
+                f" ({percent(agreement['low'])} to {percent(agreement['high'])})."
+                if "low" in agreement
+                else "."
+            )
         )
     if ceiling["status"] == "known":
+        ends = {name: percent(ceiling[name], places=0) for name in ("low", "high", "lowest", "highest")}
         yield (
-            f"Even a perfect reader would agree with {ceiling['low']:.0%} to {ceiling['high']:.0%} of these "
-            f"labels ({ceiling['lowest']:.0%} to {ceiling['highest']:.0%} with the range of the agreement)."
+            f"Even a perfect reader would agree with {ends['low']} to {ends['high']} of these labels "
+            f"({ends['lowest']} to {ends['highest']} with the range of the agreement)."
         )
     else:
         yield f"How far a perfect reader could agree with these labels is unknown: {ceiling['reason']}."
@@ -217,8 +223,8 @@ def _write_rule(group: "RuleExamples", n_rows: int) -> Iterator[str]:
         weight = "ERROR, more than allowed" if rule.severity == "error" else "warning, look at it"
     yield ""
     yield f"{rule.rule}: {weight}"
-    counted = f"{rule.n_violations:,} of {n_rows:,} rows break it ({rule.share:.1%}, {rule.allowed_share:.1%}"
-    counted += " allowed)"
+    shares = f"{percent(rule.share)}, {percent(rule.allowed_share)} allowed"
+    counted = f"{rule.n_violations:,} of {n_rows:,} rows break it ({shares})"
     yield f"  {rule.sentence} {counted}{', set aside' if rule.set_aside else ''}."
     for one in group.examples:
         name = f"line {one.line}{' of the further votes' if one.file == 'votes' else ''}"

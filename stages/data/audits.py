@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from stages.data.pair_index import SHOWN, UNKNOWN, PairIndex
+from stages.files.numbers import percent
 
 N_FOLDS = 5
 MAX_CLASSIFIED = 20_000  # pairs; more do not make the trivial classifier's share more certain
@@ -138,18 +139,19 @@ def _remark(numbers: dict[str, float | int], limits: AuditLimits) -> list[str]:
     share = numbers.get("longer_wins_share")
     if share is not None and not limits.longer_wins_low <= share <= limits.longer_wins_high:
         remarks.append(
-            f"The longer text wins in {share:.0%} of the pairs: a model may learn length instead of quality."
+            f"The longer text wins in {percent(share)} of the pairs: a model may learn length "
+            "instead of quality."
         )
     if numbers.get("left_wins_p_value", 1.0) < limits.left_wins_min_p_value:
         remarks.append(
-            f"The left text wins in {numbers['left_wins_share']:.0%} of the pairs whose order is known, "
+            f"The left text wins in {percent(numbers['left_wins_share'])} of the pairs whose order is known, "
             "which is not chance: the side on which a text stood has swayed the judgement."
         )
     accuracy = numbers.get("trivial_classifier_accuracy")
     if accuracy is not None and accuracy >= limits.trivial_classifier_below:
         remarks.append(
-            f"A trivial classifier that sees only lengths and punctuation reaches {accuracy:.0%}, as much as "
-            "the gate asks: the data is too easy, or something leaks."
+            f"A trivial classifier that sees only lengths and punctuation reaches {percent(accuracy)}, "
+            "as much as the gate asks: the data is too easy, or something leaks."
         )
     if 0 < numbers.get("n_pairs_of_rarest_editor", 0) < limits.min_pairs_per_editor:
         remarks.append(

@@ -14,6 +14,7 @@ from stages.data.near_duplicates import N_WORDS_PER_RUN, NearDuplicate, jaccard
 from stages.data.pair_index import UNKNOWN, PairIndex, first_alike
 from stages.data.texts import normalise, run_hashes
 from stages.data.votes import Counted, JudgedRows, count_votes, judged_rows
+from stages.files.numbers import percent
 
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -270,7 +271,10 @@ def _close_sides(index: PairIndex, clusters: NDArray[np.int64], *, similarity: f
             if share >= similarity:
                 yield (
                     entry,
-                    Finding("sides_are_not_near_duplicates", f"{share:.0%} of the 5-word runs are shared"),
+                    Finding(
+                        "sides_are_not_near_duplicates",
+                        f"{percent(share, places=0)} of the 5-word runs are shared",
+                    ),
                 )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from stages.data.pair_rules import spelling_key
+from stages.files.numbers import percent
 from stages.files.pairs import PreferencePair, Vote
 from stages.labelling.rejudging import RejudgedPair
 from stages.measures.agreement import MIN_COMPONENTS
@@ -140,8 +141,8 @@ def outcome_lines(result: Mapping[str, Any]) -> list[str]:
         lines.append(f"overturned: {found['n_overturned']} of {found['n']} {what}{_range(found)}")
     if ceiling["status"] == "known":
         lines.append(
-            f"even a perfect reader could agree with {ceiling['lowest']:.0%} to {ceiling['highest']:.0%} of "
-            "these labels"
+            f"even a perfect reader could agree with {percent(ceiling['lowest'], places=0)} to "
+            f"{percent(ceiling['highest'], places=0)} of these labels"
         )
     else:
         lines.append(f"how far a perfect reader could agree is unknown: {ceiling['reason']}")
@@ -149,8 +150,12 @@ def outcome_lines(result: Mapping[str, Any]) -> list[str]:
 
 
 def _say(found: Mapping[str, Any]) -> str:
-    return f"{found['share']:.1%}{_range(found)} of {found['n_comparisons']}"
+    return f"{percent(found['share'])}{_range(found)} of {found['n_comparisons']}"
 
 
 def _range(found: Mapping[str, Any]) -> str:
-    return f" ({found['low']:.1%} to {found['high']:.1%})" if "low" in found else " (too few for a range)"
+    return (
+        f" ({percent(found['low'])} to {percent(found['high'])})"
+        if "low" in found
+        else " (too few for a range)"
+    )

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from stages.errors import ModelError, RuntimeCheckError
 from stages.files.io import read_json, sha256_file
+from stages.files.numbers import percent
 from stages.files.pairs import PreferencePair
 from stages.model.checkpoint import (
     ADAPTER_CONFIG,
@@ -214,9 +215,9 @@ def refuse_rounded_away(slope: Slope, *, dtype: torch.dtype) -> None:
     """RuntimeCheckError where the dtype itself does not hold what was learned."""
     if abs(slope.taken - 1) > SLOPE_MARGIN + slope.margin:
         raise RuntimeCheckError(
-            f"release: rounding to {str(dtype).removeprefix('torch.')} keeps {slope.taken:.1%} of what the "
-            f"adapter adds ({slope.name}): what would ship is not what was judged. Set release.form to "
-            "merged_float32, or to adapter, which ships the adapter and names its base"
+            f"release: rounding to {str(dtype).removeprefix('torch.')} keeps {percent(slope.taken)} of "
+            f"what the adapter adds ({slope.name}): what would ship is not what was judged. Set release.form "
+            "to merged_float32, or to adapter, which ships the adapter and names its base"
         )
 
 

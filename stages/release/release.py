@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 from stages.errors import ReleaseError
+from stages.files.numbers import percent
 from stages.release.lineage import Decision, Lineage
 from stages.release.objections import gather_objections
 from stages.release.registry import artifact_of, settle_version
@@ -86,8 +87,8 @@ def report_release(plan: Plan, lineage: Lineage) -> None:
     if model.merge.n_modules:
         print(
             f"  weights: base + adapter in {model.merge.n_modules} modules, which took up "
-            f"{model.merge.slope:.2%} of it ({model.merge.slope_low:.2%} to {model.merge.slope_high:.2%}); "
-            "every other tensor is the base's"
+            f"{percent(model.merge.slope, places=2)} of it ({percent(model.merge.slope_low, places=2)} to "
+            f"{percent(model.merge.slope_high, places=2)}); every other tensor is the base's"
         )
     else:
         print("  weights: the judged ones, byte for byte")
@@ -95,7 +96,8 @@ def report_release(plan: Plan, lineage: Lineage) -> None:
     print(
         f"  over {drift.n_positions} tokens of {drift.n_rows} held-out pairs: {drift.kl:.2g} nats a token "
         f"from the judged model (which is {drift.kl_from_base:.2g} from the base), the same token first "
-        f"at {drift.same_top_token:.2%}, logits differ by {drift.mean_logit_difference:.2g} on average"
+        f"at {percent(drift.same_top_token, places=2)}, logits differ by {drift.mean_logit_difference:.2g} "
+        "on average"
     )
     n_same = again.n_prompts - len(again.different)
     print(f"  the study's completions: {n_same} of {again.n_prompts} come out the same")

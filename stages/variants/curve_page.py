@@ -7,6 +7,7 @@ from rich.console import Console
 
 from stages.errors import InputError
 from stages.files.io import write_json
+from stages.files.numbers import percent
 from stages.measures.curve import Curve, Gain
 from stages.measures.curve_words import about, points, tell_curve, tell_groups, why_not_told
 from stages.pages.terminal import open_console, print_table, print_text
@@ -100,7 +101,7 @@ def make_panel(found: FoundCurve) -> Panel:
     plot = plot._replace(
         dots=[dot._replace(is_named=False) for dot in plot.dots],  # the axis names them
         y_label="selection accuracy, of 100 (up is better)",
-        alt=f"{title}: " + ", ".join(f"{dot.name} {dot.accuracy:.1%}" for dot in dots),
+        alt=f"{title}: " + ", ".join(f"{dot.name} {percent(dot.accuracy)}" for dot in dots),
     )
     return Panel(tell_curve(found.curve), [HEADER, *table_rows(found.curve)], tell_lines(found), plot)
 

@@ -292,8 +292,8 @@ def test_the_audit_remarks_on_length_side_and_editors():
     assert numbers["left_wins_p_value"] == pytest.approx(2 * 0.5**40)
     assert numbers["n_pairs_of_rarest_editor"] == 1
     said = " ".join(checked.audit.remarks)
-    assert "longer text wins in 100%" in said
-    assert "left text wins in 100%" in said
+    assert "longer text wins in 100.0 %" in said
+    assert "left text wins in 100.0 %" in said
     assert "fewest pairs judged 1," in said
 
 

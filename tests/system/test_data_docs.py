@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from stages.data.rules import RULES
+from stages.files.numbers import percent
 
 REPOSITORY = Path(__file__).parent.parent.parent
 DOC = (REPOSITORY / "docs/data.md").read_text(encoding="utf-8")
@@ -12,13 +13,13 @@ DOC = (REPOSITORY / "docs/data.md").read_text(encoding="utf-8")
 
 def test_the_table_of_rules_is_that_of_the_code_and_of_the_parameters():
     settings = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))["validate"]["rules"]
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (\w+) \| (\d+)% \| (yes|no) \|$", DOC, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (\w+) \| (\d+ %) \| (yes|no) \|$", DOC, re.MULTILINE)
     assert rows == [
         (
             name,
             rule.sentence,
             settings[name]["severity"],
-            f"{settings[name]['allowed_share']:.0%}".rstrip("%"),
+            percent(settings[name]["allowed_share"], places=0),
             "yes" if settings[name]["set_aside"] else "no",
         )
         for name, rule in RULES.items()
@@ -36,4 +37,4 @@ def test_the_ten_paragraphs_stand_in_the_corpus():
 
 def test_the_ceiling_is_the_true_one():
     truth = json.loads((REPOSITORY / "data/sample/truth.json").read_text(encoding="utf-8"))
-    assert f"| {truth['bayes_ceiling']:.1%} |" in DOC
+    assert f"| {percent(truth['bayes_ceiling'])} |" in DOC
