@@ -19,6 +19,7 @@ from stages.run.progress import waiting
 from stages.variants.as_variant import as_variant
 from stages.variants.comparison import (
     CANDIDATE_NOTE,
+    CAPTION,
     HEADER,
     Choice,
     Comparison,
@@ -209,6 +210,7 @@ def render_comparison(
         candidates=candidate_rows(comparison.candidates),
         candidate_note=CANDIDATE_NOTE,
         header=HEADER,
+        caption=CAPTION,
         rows=table_rows(comparison.candidates),
         missing=missing_line(comparison.variants),
         params=params_rows(comparison.variants),

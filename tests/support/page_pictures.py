@@ -11,13 +11,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from stages.decision.judge import judge_accuracy, judge_capability, judge_winrate, summarize_gates
 from stages.decision.verdicts import parse_gates
 from stages.decision.writing_remark import Rate
-from stages.measures.intervals import Interval
-from stages.measures.paired import PairedDifference
+from stages.measures.paired import PairedDifference, paired_difference
 from stages.pages.html import link_pages
 from stages.study.ballot_page import Screen, render_ballot_page
 from stages.variants.compare import render_comparison
 from stages.variants.comparison import Choice, Comparison, Pairing
-from stages.variants.variants import Selection, Variant, rank_candidates
+from stages.variants.variants import Selection, Variant, interval_after_choosing, rank_candidates
 from tests.support.decision_factory import (
     LIMITS,
     ROOT,
@@ -91,12 +90,18 @@ def made_up_comparison() -> str:
         make_judged(f"beta-{beta}", beta, n) for n, beta in enumerate((0.05, 0.1, 0.2, 0.3, 0.5, 0.8))
     ]
     first, second = (one.runs[0].name for one in rank_candidates(variants)[:2])
-    paired = PairedDifference(300, 30, 26, -0.013, -0.062, 0.036, -0.054, 0.028, True)
-    choice = Choice(first, 6, 225, 300, Interval(0.70, 0.80), Interval(0.68, 0.81))
-    comparison = Comparison(
-        rank_candidates(variants), 6, choice, [Pairing(first, second, paired, paired, paired)]
-    )
+    # As the table has them: 146 and 148 of 200, 222 and 225 of 300, 96 right answers fewer.
+    paired = [differ(200, 9, 11), differ(300, 12, 15), differ(14042, 190, 286)]
+    wins, pairs = [1.0] * 225 + [0.0] * 75, [str(number) for number in range(300)]
+    plain, corrected = (interval_after_choosing(wins, pairs, n_looks=n) for n in (1, 6))
+    choice = Choice(first, 6, 225, 300, plain, corrected)
+    comparison = Comparison(rank_candidates(variants), 6, choice, [Pairing(first, second, *paired)])
     return render_comparison(comparison, links=link_pages(Path("reports/compare.html")))
+
+
+def differ(n: int, n_up: int, n_down: int) -> PairedDifference:
+    """Two variants on `n` items: the second alone is right on `n_up`, the first alone on `n_down`."""
+    return paired_difference([1.0] * n_up + [-1.0] * n_down + [0.0] * (n - n_up - n_down), None)
 
 
 def make_judged(name: str, beta: float, number: int) -> Variant:
@@ -108,7 +113,8 @@ def make_judged(name: str, beta: float, number: int) -> Variant:
         capability=judge_capability(make_capability(n_worse, 430), facts, limits=LIMITS.capability),
     )
     made_up = Rate(base=1.0, policy=1.1, difference=0.1, low=-0.3, high=0.5)
-    share = Selection((k - 3) / 300, (k - 19) / 300, (k + 13) / 300, 200)
+    right = round((k - 3) / 300 * 200)
+    share = Selection(right / 200, (right - 12) / 200, (right + 12) / 200, 200)
     return make_variant(name, params={"train.beta": str(beta)})._replace(
         gates=parse_gates({"gate": gates}), selection=share, mean_n_tokens=90.0 + 6 * number,
         length_ratio=1 + number / 16, made_up=made_up,

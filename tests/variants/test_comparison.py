@@ -82,6 +82,13 @@ def test_made_up_texts_are_said_and_named_where_only_some_are() -> None:
     assert "Made up: a program" in printed(comparison)
 
 
+def test_the_page_heads_the_list_of_a_pairs_differences_with_their_names() -> None:
+    pairing = Pairing("a", "b", *[NotComparable("No rows.")] * 3)
+    variants = [make_variant("a"), make_variant("b")]
+    page = render_comparison(Comparison(rank_candidates(variants), 2, None, [pairing]))
+    assert "<p>b against a, on the same items:</p>\n<ul>" in page
+
+
 def test_answers_are_compared_only_under_one_configuration():
     result = compare_answers([make_answer()], [make_answer(correct=False)])
     assert isinstance(result, PairedDifference)
