@@ -120,6 +120,13 @@ def test_the_page_prices_the_texts_that_editors_see_before_and_after_a_rehearsal
     assert "The blind test has 43 tasks." in (world / "reports/founder.html").read_text(encoding="utf-8")
 
 
+def test_the_card_names_an_empty_list_and_marks_thousands(world):
+    render(world)
+    assert "| `lora_target_parameters` | `none` |" in card(world)
+    assert "2,000 of 2,000 training pairs used" in card(world)
+    assert "134,515,008 parameters" in card(world)
+
+
 def test_pairs_of_one_group_leave_the_page_without_a_range(world):
     section = accuracy_section(n_components=1)
     without = {key: value for key, value in section.items() if key not in ("low", "high", "n_eff")}

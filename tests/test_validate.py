@@ -181,6 +181,8 @@ def test_an_allowed_share_is_allowed_exactly(world):
 def test_the_split_refuses_unfit_data_and_names_the_rules(world):
     spoil(world)
     validate_stage.main()
+    page = Path("data/validate/report.html").read_text(encoding="utf-8")
+    assert "“Every row can be read” (<code>rows_are_readable</code>)" in page
     with pytest.raises(InputError) as caught:
         split_stage.main()
     assert "rows_are_readable" in str(caught.value)

@@ -49,6 +49,7 @@ def render_page(template: str, **values: Any) -> str:
         keep_trailing_newline=True,
         finalize=_plain_in_markdown if ".md." in template else None,
     )
+    environment.filters["thousands"] = "{:,}".format  # 14,042
     return environment.get_template(template).render(**values)
 
 

@@ -13,8 +13,8 @@ MINUTES_IN_HOUR = 60
 def list_untested(coverage: Coverage) -> list[str]:
     """Claims that this page does not make."""
     return [
-        "If a text that our editors like does its work out in the world. Liking is not success.",
-        "If what the texts say is true. No one checked the facts.",
+        "Whether a text that our editors like does its work out in the world. Liking is not success.",
+        "Whether what the texts say is true. No one checked the facts.",
         f"What other people would like. These are {in_words(coverage.n_editors)} of our own editors.",
         f"Long texts. Each text stops after about {count(coverage.max_new_tokens)} word parts.",
         "Other kinds of writing, other languages, and safety.",

@@ -20,6 +20,7 @@ from stages.files.csv_cells import read_table
 from stages.files.hashing import hex_digest
 from stages.files.json_text import as_written
 from stages.reporting.appendix import AppendixTable
+from stages.reporting.bars import MINUS
 from stages.study.items import BlindItem
 
 KINDS = {
@@ -170,7 +171,7 @@ def tabulate_habits(habits: Mapping[str, Habit]) -> AppendixTable:
 
 
 def _numbers(*values: float) -> tuple[str, ...]:
-    return tuple(rounded(as_written(value), places=2) for value in values)
+    return tuple(rounded(as_written(value), places=2).replace("-", MINUS) for value in values)
 
 
 def _change(value: float, low: float, high: float) -> tuple[str, str]:

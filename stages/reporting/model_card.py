@@ -62,10 +62,10 @@ def front_matter(metadata: Mapping[str, Any]) -> str:
 
 
 def format_setting(value: object) -> str:
-    """A parameter as it stands in a table: a list without brackets, `none` for null."""
-    if isinstance(value, list):
+    """A parameter as it stands in a table: a list without brackets, `none` for null and for an empty list."""
+    if isinstance(value, list) and value:
         return ", ".join(format_setting(part) for part in value)
-    return "none" if value is None else str(value)
+    return "none" if value in (None, []) else str(value)
 
 
 def _result(name: GateName, verdict: StoredVerdict) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def test_what_was_not_checked_leaves_nothing_on_the_page() -> None:
 
 def test_the_tables_give_both_models_the_change_and_its_range_length_first() -> None:
     kinds, habits = tell(document()).tables
-    assert kinds.rows[0] == ("All together", "1", "1.1", "0.1", "-0.4 to 0.6")
+    assert kinds.rows[0] == ("All together", "1", "1.1", "0.1", "−0.4 to 0.6")
     assert [row[0] for row in kinds.rows[1:]] == ["Figures", "Names"]
     assert habits.rows[0][:5] == (
         "Words in a text",
