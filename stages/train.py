@@ -50,7 +50,7 @@ def main() -> None:
         dpo.check_step_zero(
             trainer, batch_size=params.rows.score_batch_size, tolerance=params.watch.margin_tolerance
         )
-        say(f"train: {len(rows)} pairs; before the first step the policy equals the base")
+        say(f"train: {len(rows):,} pairs; before the first step the policy equals the base")
         resume_from = checkpoints.where_to_resume(folder)
         dpo.train_policy(trainer, resume_from=resume_from)
         weights = dpo.gather_weights(trainer)

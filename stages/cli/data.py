@@ -98,7 +98,8 @@ def keep(
         raise InputError("dvc.lock: the files of the last split are not in the DVC cache; run `dvc pull`")
     write_jsonl(path, rows)
     n_held_out = sum(row.part == "holdout" for row in read_kept(path))
-    typer.echo(f"{path}: {n_held_out} held-out pairs and {len(rows) - n_held_out} others of the last split")
+    n_others = len(rows) - n_held_out
+    typer.echo(f"{path}: {n_held_out:,} held-out pairs and {n_others:,} others of the last split")
     if last is not None and has_revision("HEAD"):  # looks are counted in git
         from stages.decision.wording import times
         from stages.variants.compare import count_all_looks

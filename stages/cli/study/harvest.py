@@ -38,7 +38,7 @@ def harvest(target: Path, study_id: str = "") -> None:
         names = table.columns.names if table else {}
         append_lines(target, [dump_json({names.get(ours, ours): row[ours] for ours in row}) for row in rows])
     n_prompts, n_ties = len({vote.prompt_id for vote in votes}), sum(vote.choice == "tie" for vote in votes)
-    say(f"{target}: {len(rows)} votes on {n_prompts} prompts of study {study_id}, {n_ties} of them ties")
+    say(f"{target}: {len(rows):,} votes on {n_prompts:,} prompts of study {study_id}, {n_ties} of them ties")
     if n_left := len(votes) - len(rows):
         say(f"{n_left} ties are left out: this file has chosen and rejected, which cannot say a tie")
     if any(vote.synthetic for vote in votes):
