@@ -39,7 +39,7 @@ def test_fit_pairs_exit_0_and_the_first_line_says_so(tmp_path):
     assert first == f"{path}: fit to learn from: 40 rows, 40 kept, 0 set aside"
     assert (blank, holding) == ("", "20 rules hold")
     assert ceiling.startswith("How far a perfect reader could agree with these labels is unknown: no two")
-    assert remark.startswith("! The longer text wins in 20.0 % of the pairs")
+    assert remark.startswith("! Of 40 pairs, split.n_holdout 300")
 
 
 def spoiled(tmp_path):
