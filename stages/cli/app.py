@@ -120,8 +120,14 @@ class PatientOutput(io.FileIO):
         try:
             return super().write(data)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            self._go_nowhere()
             return len(data)
+        except OSError:
+            self._go_nowhere()  # Python would try again as it ends, and print a traceback
+            raise
+
+    def _go_nowhere(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
 
 
 def outlive_readers() -> None:
@@ -138,7 +144,8 @@ def outlive_readers() -> None:
     except io.UnsupportedOperation:  # what is printed goes to memory, as in a notebook or a test
         return
     raw = io.BufferedWriter(patient)
-    errors = "backslashreplace" if old.errors == "strict" else old.errors
+    writes_anything = old.errors not in ("strict", "surrogateescape")  # the latter in the C locale
+    errors = old.errors if writes_anything else "backslashreplace"
     sys.stdout = io.TextIOWrapper(
         raw, encoding=old.encoding, errors=errors, line_buffering=old.line_buffering
     )

@@ -29,6 +29,8 @@ def curve(
     """Show what more pairs brought so far, or make the runs for it; the held-out pairs take no part."""
     if queue and (run or keep):
         raise InputError("--queue goes with neither --run nor --keep: the queue's runs are yet to be made")
+    if size and not (run or queue):
+        raise InputError("--size says what is run; give it with --run or --queue")
     if run or queue:
         from stages.cli.pipeline import call_dvc
         from stages.variants.curve_runs import make_curve

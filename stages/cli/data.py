@@ -92,6 +92,7 @@ def keep(
     from stages.files.io import write_jsonl
     from stages.repository.git import has_revision
 
+    refuse_to_overwrite(path)
     last = read_last_split()
     rows = list(describe_rows(dict(FILES))) if last is None else last.rows
     if rows is None:
@@ -234,3 +235,19 @@ def _write_rule(group: "RuleExamples", n_rows: int) -> Iterator[str]:
     if (n_more := rule.n_violations - len(group.examples)) > 0:
         yield f"    and {n_more:,} more; --all shows every line"
     yield f"  way out: {rule.remedy}"
+
+
+def refuse_to_overwrite(path: Path) -> None:
+    """InputError for a place outside of data/kept/, and for a file there that is no kept split."""
+    from stages.data.earlier_split import read_kept
+    from stages.run.paths import KEPT
+
+    if path.parent != KEPT:
+        raise InputError(f"{path}: lies outside of {KEPT}/, which the split depends on; name a file there")
+    try:
+        if path.exists():
+            read_kept(path)
+    except InputError as error:
+        raise InputError(
+            f"{path}: is no kept split, so it is not overwritten; name another file in {KEPT}/"
+        ) from error

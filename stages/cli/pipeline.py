@@ -103,8 +103,10 @@ def set_aside_broken_lock(lock: Path) -> None:
 def size(name: Annotated[str, typer.Argument(help="A file of sizes/: default, gpu, gpu-24gb, ...")]) -> None:
     """Write the keys of `sizes/<name>.yaml` into params.yaml, comments kept; DVC sees ordinary parameters."""
     there = sorted(path.stem for path in SIZES.glob("*.yaml"))
+    if not there:
+        raise InputError(f"{SIZES}/: no such folder, or no size in it; run in the repository's top folder")
     if name not in there:
-        raise InputError(f"sizes/{name}.yaml: no such size; name one of {', '.join(there) or 'none here'}")
+        raise InputError(f"sizes/{name}.yaml: no such size; name one of {', '.join(there)}")
     write_text(
         PARAMS_FILE, with_overrides(read_text(PARAMS_FILE), read_text(SIZES / f"{name}.yaml"), place=name)
     )

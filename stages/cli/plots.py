@@ -5,13 +5,17 @@ from typing import Annotated
 
 import typer
 
+from stages.cli.written_files import ending_in
+
 
 def plots(
     revs: Annotated[
         list[str] | None,
         typer.Argument(help="Experiments, branches or commits side by side; none: what is here."),
     ] = None,
-    page: Annotated[Path, typer.Option(help="Where to write it.")] = Path("dvc_plots/index.html"),
+    page: Annotated[Path, typer.Option(callback=ending_in(".html"), help="Where to write it.")] = Path(
+        "dvc_plots/index.html"
+    ),
 ) -> None:
     """Draw training, accuracy, win rate and capability as one page that needs no network."""
     from stages.variants.plots_page import write_plots

@@ -39,6 +39,8 @@ def remote(
 
 def remote_settings(url: str, endpoint_url: str | None) -> dict[str, str | bool]:
     """DVC's settings of a remote, `verify` among them: by default DVC believes what it downloads."""
+    if not url.strip():
+        raise InputError("the URL is empty; name a folder, ssh://user@host/path or s3://bucket/path")
     if urlsplit(url).password is not None or (endpoint_url and urlsplit(endpoint_url).username is not None):
         raise InputError(f"{url}: has a password in it, and .dvc/config is committed; {SECRETS}")
     if endpoint_url and not url.startswith("s3://"):

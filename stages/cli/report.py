@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from stages.cli.written_files import ending_in
 from stages.errors import InputError
 from stages.pages.chromium import print_pdf
 from stages.run import paths
@@ -12,7 +13,10 @@ from stages.run.progress import waiting
 
 
 def report(
-    pdf: Annotated[Path | None, typer.Option(help="Print the page to this file, with a Chromium.")] = None,
+    pdf: Annotated[
+        Path | None,
+        typer.Option(callback=ending_in(".pdf"), help="Print the page to this file, with a Chromium."),
+    ] = None,
     page: Annotated[
         Path, typer.Option(help="The page: that of `dvc repro report`, or of a release.")
     ] = paths.FOUNDER_PAGE,

@@ -1,13 +1,16 @@
 """metrics/gate.json as it is read back: by the table, the founder's page and comparisons."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from stages.decision.evidence import Difference
 from stages.decision.findings import State
+from stages.decision.judge import judge_overall
 from stages.files.record import first_problem
 
+LARGEST_COUNT = 10**12  # nobody counts more pairs, judgements or questions
 GateName = Literal["accuracy", "winrate", "capability"]
 GATE_NAMES: tuple[GateName, ...] = ("accuracy", "winrate", "capability")
 
@@ -20,10 +23,10 @@ class StoredVerdict(BaseModel):
     state: State
     literal_met: Literal["met", "not met", "not measured"]
     reasons: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
+    value: Difference | None = None
+    low: Difference | None = None
+    high: Difference | None = None
+    n: Annotated[int, Field(ge=0, le=LARGEST_COUNT)] | None = None
 
 
 class StoredOverall(BaseModel):
@@ -44,6 +47,14 @@ class StoredGates(BaseModel):
     capability: StoredVerdict
     overall: StoredOverall
     warnings: str | None = None  # sentences that stand beside the verdicts and change none
+
+    @model_validator(mode="after")
+    def overall_is_that_of_the_gates(self) -> "StoredGates":
+        """The state of all is the first of the order that a gate has."""
+        wanted = judge_overall(verdict.state for verdict in self.named().values())
+        if self.overall.state != wanted:
+            raise ValueError(f"overall is {self.overall.state}, and the gates make it {wanted}")
+        return self
 
     def named(self) -> dict[GateName, StoredVerdict]:
         """The three gates in the order in which they are always shown."""

@@ -1,5 +1,6 @@
 """YAML text to plain values: no key twice, no text that grows as it is read, no objects."""
 
+import re
 import reprlib
 from typing import Any
 
@@ -40,6 +41,28 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
                 raise ValueError(f"{key.value!r} stands there twice; keep one ({_place(key.start_mark)})")
             seen.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
+
+
+def _same_for_all(tag: str, written: re.Pattern[str], way_out: str) -> None:
+    """Refuse a plain value that YAML 1.1, PyYAML's, reads otherwise than 1.2, by which DVC records it."""
+
+    def construct(loader: _Loader, node: yaml.ScalarNode) -> Any:
+        if not written.fullmatch(node.value):
+            said = f"{node.value!r} is one value in YAML 1.1 and another in 1.2"
+            raise ValueError(f"{said}; {way_out} ({_place(node.start_mark)})")
+        return yaml.SafeLoader.yaml_constructors[tag](loader, node)
+
+    _Loader.add_constructor(tag, construct)
+
+
+NUMBER = "write a plain decimal number, or a text in quotes"
+_same_for_all("tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+)"), NUMBER)
+_same_for_all("tag:yaml.org,2002:float", re.compile(r"[^_:]*"), NUMBER)
+_same_for_all(
+    "tag:yaml.org,2002:bool",
+    re.compile(r"true|True|TRUE|false|False|FALSE"),
+    "write true or false, or a text in quotes",
+)
 
 
 def parse_yaml(text: str) -> Any:

@@ -12,6 +12,7 @@ from stages.files.io import replacing
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PATIENCE_SECONDS = 120.0
 PDF_HEAD = b"%PDF-"
+PDF_END, PDF_END_ROOM = b"%%EOF", 64  # bytes of the end among which the mark of a whole file stands
 
 
 def find_chromium() -> str:
@@ -49,7 +50,11 @@ def print_pdf(page: Path, pdf: Path) -> None:
                 f"{command[0]} printed nothing in {PATIENCE_SECONDS:.0f} s; try again, "
                 f"or print {page} by hand"
             ) from error
-        with temporary.open("rb") as file:
-            if done.returncode or file.read(len(PDF_HEAD)) != PDF_HEAD:
-                said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-                raise RuntimeCheckError(f"{command[0]} could not print {page}: {said}; print it by hand")
+        written = temporary.read_bytes()
+        if done.returncode or not written.startswith(PDF_HEAD):
+            said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise RuntimeCheckError(f"{command[0]} could not print {page}: {said}; print it by hand")
+        if PDF_END not in written[-PDF_END_ROOM:]:
+            raise RuntimeCheckError(
+                f"{pdf}: {command[0]} wrote only a part of it, as on a full disk; make room and print again"
+            )

@@ -25,6 +25,8 @@ NARROWEST = 20  # below this, lines are wrapped by the terminal
 
 def open_console() -> Console:
     """Standard output as rich sees it; texts from data are never read as markup."""
+    if os.environ.get("COLUMNS") == "0":  # a width that is not known, at which rich would print nothing
+        del os.environ["COLUMNS"]
     return Console(markup=False, highlight=False, emoji=False)
 
 

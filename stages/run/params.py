@@ -9,7 +9,16 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from stages.errors import ParamsError
 from stages.files.record import BrokenRule, ShortName, broken_rules
@@ -77,6 +86,15 @@ class Section(BaseModel):
     """A frozen part of `params.yaml`; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def refuse_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true where a number belongs: pydantic would take it for 1, and DVC record true."""
+        wanted = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and wanted is not bool and wanted is not Any:
+            raise ValueError("true and false are no value of this key")
+        return value
 
 
 def refuse_path_outside_kept(path: str) -> str:

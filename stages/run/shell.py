@@ -30,6 +30,15 @@ LESS_MEMORY = {
     "probe": "lower probe.batch_size",
 }
 DISK_IS_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+CANNOT_BE_USED = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+}
 
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # the hub source lifts this for itself, see model/checkpoint.py
@@ -125,6 +134,12 @@ def in_words(error: Exception) -> str | None:
         return (
             f"a file could not be written ({what}): the disk is full, or a limit on file size holds; "
             f"make room for {place} and run again. Nothing that was there before is lost"
+        )
+    if isinstance(error, OSError) and error.errno in CANNOT_BE_USED and error.filename:
+        names = [Path(os.fsdecode(name)) for name in (error.filename2, error.filename) if name]
+        return (
+            f"{names[0]}: {error.strerror}; look at what stands there and who may write in its folder, or "
+            "name another place. Nothing that was there before is lost"
         )
     way_out = LESS_MEMORY.get(Path(sys.argv[0]).stem, "lower the batch sizes in params.yaml")
     if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, of a GPU

@@ -52,7 +52,7 @@ def collect_ballot(path: Path, *, receipt: str) -> None:
     """Put a ballot, in the bytes of its export, into its study; StudyError where it does not fit."""
     sent = read_bytes(path)
     if sent is None:
-        raise StudyError(f"{path}: no such file; name the one that the editor sent")
+        raise StudyError(f"{path}: no such file, or none that can be read; name the one that the editor sent")
     taken = take_ballot(sent, place=str(path), receipt=receipt)
     changed = (
         " (its mark of encoding or line ends put back as they were exported)" if taken.was_restored else ""

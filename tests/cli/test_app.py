@@ -72,6 +72,28 @@ def test_letters_that_a_pipe_cannot_take_are_printed_by_their_numbers(tmp_path: 
     assert rb"\u2713 pass" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        {"COLUMNS": "0"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""},
+    ],
+)
+def test_an_odd_terminal_gets_the_verdict_too(tmp_path: Path, surroundings: dict[str, str]) -> None:
+    done = ask_gate(tmp_path, "fail", stdout=subprocess.PIPE, **surroundings)
+    assert (done.stderr, done.returncode) == (b"", 1)
+    assert b"fail overall" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_a_full_disk_under_the_output_is_said_once(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = ask_gate(tmp_path, "pass", stdout=full.fileno())
+    assert b"the disk is full" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == 2
+
+
 def ask_gate(
     folder: Path, state: str, *, stdout: int, **surroundings: str
 ) -> subprocess.CompletedProcess[bytes]:

@@ -31,6 +31,23 @@ def sound(n=40, **fields):
     return [make_raw(number, **fields) for number in range(n)]
 
 
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("params.yaml", "lies outside of data/kept/"),
+        ("data/kept/sub/split.jsonl", "lies outside of data/kept/"),
+        ("data/kept/votes.jsonl", "is no kept split, so it is not overwritten"),
+    ],
+)
+def test_data_keep_overwrites_no_other_file(tmp_path, monkeypatch, place, says):
+    monkeypatch.chdir(tmp_path)
+    Path(place).parent.mkdir(parents=True, exist_ok=True)
+    Path(place).write_text('{"vote": "a"}\n', encoding="utf-8")
+    done = CliRunner().invoke(app, ["keep", place])
+    assert says in str(done.exception)
+    assert Path(place).read_text(encoding="utf-8") == '{"vote": "a"}\n'
+
+
 def test_fit_pairs_exit_0_and_the_first_line_says_so(tmp_path):
     path = write_rows(tmp_path / "a.jsonl", sound())
     done = check(path)

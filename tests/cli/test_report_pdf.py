@@ -51,6 +51,29 @@ def test_without_chromium_the_command_to_run_is_named(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_half_a_pdf_takes_no_place(tmp_path, monkeypatch):
+    (tmp_path / "page.pdf").write_bytes(b"the one of yesterday")
+    fake = tmp_path / "chromium"
+    fake.write_text(
+        '#!/bin/sh\nfor word in "$@"; do case $word in --print-to-pdf=*) echo %PDF-1.4 > "${word#*=}";; esac; done\n',
+        encoding="utf-8",
+    )
+    fake.chmod(0o755)
+    monkeypatch.setattr(chromium, "find_chromium", lambda: str(fake))
+    with pytest.raises(RuntimeCheckError, match="only a part of it"):
+        print_pdf(GOLDEN / "founder_pass.html", tmp_path / "page.pdf")
+    assert (tmp_path / "page.pdf").read_bytes() == b"the one of yesterday"
+
+
+@pytest.mark.parametrize("arguments", [["report", "--pdf"], ["compare", "--page"], ["plots", "--page"]])
+def test_a_page_is_not_written_over_a_file_of_another_kind(tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("a: 1\n", encoding="utf-8")
+    done = CliRunner().invoke(app, [*arguments, "params.yaml"])
+    assert (done.exit_code, "does not end in" in done.output) == (2, True)
+    assert (tmp_path / "params.yaml").read_text(encoding="utf-8") == "a: 1\n"
+
+
 @pytest.mark.parametrize("script", ["exit 3", "true"])
 def test_a_chromium_that_prints_nothing_leaves_nothing(tmp_path, monkeypatch, script):
     fake = tmp_path / "chromium"

@@ -75,6 +75,10 @@ def test_every_key_is_commented() -> None:
         ),
         (lambda raw: raw["project"].update(language="English"), ["project.language", "ISO 639"]),
         (lambda raw: raw.update(extra={}), ["extra", "no known key"]),
+        (
+            lambda raw: raw["split"].update(n_holdout=True),
+            ["split.n_holdout", "true and false are no value of this key"],
+        ),
         (lambda raw: raw["train"].update(beta=0), ["train.beta", "greater than 0", "got 0"]),
         (lambda raw: raw["train"].update(learning_rate=float("nan")), ["train.learning_rate", "finite"]),
         (lambda raw: raw["train"].update(loss_type=["sigmod"]), ["train.loss_type", "sigmod"]),

@@ -24,6 +24,12 @@ from stages.run.shell import exit_in_words, keep_dvc_state_private, model_argume
             2,
             "disk is full",
         ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "metrics/x.json"),
+            2,
+            "metrics/x.json: Permission",
+        ),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", ".tmp", None, "data"), 2, "data: Is a directory"),
         (MemoryError(), 2, "no memory left"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), 2, "no memory left"),
     ],

@@ -207,6 +207,7 @@ def test_a_folder_and_a_machine_behind_ssh_share_as_well(kind: str, tmp_path: Pa
     [
         ("ssh://anna:secret@example.org/x", None, "has a password in it"),
         ("s3://bucket/x", "https://key:secret@example.org", "has a password in it"),
+        ("", None, "the URL is empty"),
         ("/srv/shared", "https://example.org", "only s3:// URLs have one"),
     ],
 )
