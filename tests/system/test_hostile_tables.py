@@ -33,7 +33,7 @@ def test_a_small_file_that_grows_hugely_is_refused(tmp_path: Path, make: Callabl
     path = tmp_path / "bomb.parquet"
     write_parquet(path, make())
     assert path.stat().st_size < 100_000
-    for read in (lambda: list(Source(path)), lambda: read_parquet(path)):
+    for read in (lambda: list(Source(path, ())), lambda: read_parquet(path)):
         with pytest.raises(
             InputError, match=r"bomb\.parquet: .* would grow to more than .*check where it comes"
         ):
@@ -44,7 +44,7 @@ def test_a_row_longer_than_a_line_may_be_is_refused(tmp_path: Path) -> None:
     noise = random.Random(0).randbytes(9 * 2**20).hex()  # 18 MiB that hardly compress
     pq.write_table(pa.table({"chosen": [noise]}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="longer than 16 MiB"):
-        list(Source(tmp_path / "a.parquet"))
+        list(Source(tmp_path / "a.parquet", ()))
 
 
 def test_rows_that_share_one_long_text_are_unpacked_a_few_at_a_time(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_rows_that_share_one_long_text_are_unpacked_a_few_at_a_time(tmp_path: Pa
     pq.write_table(pa.table({"chosen": [noise] * 400}), tmp_path / "a.parquet")  # 800 MiB unpacked
     before = pa.total_allocated_bytes()
     largest = 0
-    for row in Source(tmp_path / "a.parquet"):
+    for row in Source(tmp_path / "a.parquet", ()):
         assert row.fields == {"chosen": noise}
         largest = max(largest, pa.total_allocated_bytes() - before)
     assert largest < 200 * 2**20

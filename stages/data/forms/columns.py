@@ -44,7 +44,6 @@ JUDGEMENTS = Form(
     wanted="prompt_id, editor, left, choice",
 )
 SIDES = Form("sides", (("prompt_id", "left"),), ("policy_chars", "base_chars"), wanted="prompt_id, left")
-ALL_FORMS = (PAIRS, PROMPTS, JUDGEMENTS, SIDES)
 
 
 class Columns(NamedTuple):
@@ -94,6 +93,11 @@ def match_columns(present: Collection[str], form: Form, mapping: Mapping[str, st
     return Columns(names, extra, tuple(_remark_on(names, extra, form, mapping)))
 
 
+def names_of(form: Form, mapping: Mapping[str, str]) -> frozenset[str]:
+    """The `column_key` of every name that a header of this form may have."""
+    return frozenset(map(column_key, (*form.fields, *form.also_called, *mapping)))
+
+
 def field_of(name: str, form: Form, mapping: Mapping[str, str]) -> str | None:
     """The field that a column of this name is, by the mapping, our name or another name of it."""
     if name in mapping:
@@ -122,7 +126,12 @@ def _remark_on(
             yield f"Column {theirs!r} is read as {ours}."
     if form.id and form.id not in names:
         yield f"No column {form.id}: a row's id is made from its content, and numbered where it repeats."
+    ours_of = {column_key(field): field for field in form.fields}
     for name in extra:
+        if field := ours_of.get(column_key(name)):
+            way = next(way for way in form.ways if set(way) <= set(names))
+            yield f"Column {name!r} ({field}) is not read, since {', '.join(way)} are."
+            continue
         close = suggest(name, [field for field in form.fields if field not in names])
         yield f"Column {name!r} is not read" + (f"; did you mean {close}?" if close else ".")
 

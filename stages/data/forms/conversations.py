@@ -1,5 +1,6 @@
 """Message lists as TRL reads them: where the prompt ends, and what a person would read of it."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,10 @@ def read_conversation(fields: Mapping[str, Any]) -> Conversation:
     """
     chosen, rejected = (_messages(name, fields.get(name), "assistant") for name in SIDES)
     prompt = fields.get("prompt")
+    if isinstance(prompt, float) and math.isnan(prompt):  # an empty cell in a table of numbers
+        prompt = None
+    if not isinstance(prompt, str | list | None):
+        raise ValueError(f"prompt is {type(prompt).__name__}, a text or a list of messages was expected")
     starts = _common_beginning(chosen, rejected)
     if isinstance(prompt, list):
         start = _messages("prompt", prompt, "user")
@@ -67,10 +72,11 @@ def _messages(name: str, value: Any, role: str) -> Messages:
 
 
 def _message(place: str, value: Any) -> Message:
-    if not isinstance(value, dict) or not isinstance(value.get("content"), str):
+    wanted = (value.get("role"), value.get("content")) if isinstance(value, dict) else (None,)
+    if not all(isinstance(one, str) for one in wanted):
         raise ValueError(f"{place} has no role and content as texts")
-    if value.get("role") not in ROLES:
-        raise ValueError(f"{place} has the role {value.get('role')!r}; {', '.join(sorted(ROLES))} are known")
+    if value["role"] not in ROLES:
+        raise ValueError(f"{place} has the role {value['role']!r}; {', '.join(sorted(ROLES))} are known")
     more = sorted(
         key for key, one in value.items() if key not in ("role", "content") and one not in (None, [], "")
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Literal, NamedTuple
 
-from stages.data.forms.choices import WANTED, read_choice
+from stages.data.forms.choices import WANTED, as_word, read_choice
 from stages.data.forms.columns import EDITORS_FORM, Columns
 from stages.data.forms.conversations import as_text, is_conversation, is_plain, read_conversation
 from stages.files.pairs import PreferencePair, Prompt, Shown
@@ -18,6 +18,10 @@ EXCERPT = 60
 MAX_EXACT = 2**53  # from here on a float has lost digits
 # The transcripts of Anthropic's hh-rlhf and its like: the prompt stands inside each completion.
 TRANSCRIPT = re.compile(r"\s*(Human|User|H) ?:.*\n[ \t]*(Assistant|AI|Bot|A) ?:", re.DOTALL)
+# What a spreadsheet, in whatever language, shows for a cell that it could not compute or that is too narrow.
+LOST_CELL = re.compile(
+    r"#[¡¿]?[^\W\d_a-z][^\Wa-z]*(?:/[^\Wa-z]+)?[!?]|#(?:N/[AD]|NV|GETTING_DATA|##+)|(?:Err|Fehler):\d{3}"
+)
 LISTS_AS_TEXT = re.compile(r"""\s*\[\s*\{\s*["'](role|content)["']""")
 
 
@@ -74,6 +78,11 @@ def read_pair(row: RawRow, columns: Columns) -> Reading:
     empty = [name for name in ("pair_id", *TEXTS) if is_blank(fields.get(name))]
     if empty:
         findings.append(Finding("required_fields_are_filled", f"{', '.join(empty)} is empty"))
+    findings += [
+        Finding("required_fields_are_filled", f"{name} is {fields[name].strip()}, a spreadsheet's error")
+        for name in ("pair_id", *TEXTS)
+        if is_lost_cell(fields.get(name))
+    ]
     findings += [Finding("fields_have_their_type", found) for found in _wrong_types(fields)]
     if findings:
         is_tie = {finding.rule for finding in findings} == {"preference_is_decided"}
@@ -94,6 +103,8 @@ def read_prompt(row: RawRow) -> tuple[Prompt | None, str]:
         prompt = prompt[0].get("content")
     if prompt_id is None or not isinstance(prompt, str) or not prompt.strip():
         return None, f"prompt_id {excerpt(row.fields.get('prompt_id'))}, prompt {excerpt(prompt)}"
+    if lost := next(filter(is_lost_cell, (prompt_id, prompt)), None):
+        return None, f"holds {lost.strip()}, a spreadsheet's error and no text"
     synthetic = _as_flag(row.fields.get("synthetic"))
     if synthetic is None:
         return None, f"synthetic is {excerpt(row.fields.get('synthetic'))}, true or false was expected"
@@ -112,6 +123,11 @@ def is_blank(value: object) -> bool:
     if isinstance(value, float):
         return math.isnan(value)
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def is_lost_cell(value: object) -> bool:
+    """Is it what a spreadsheet shows in place of a text that it lost, such as #REF!?"""
+    return isinstance(value, str) and LOST_CELL.fullmatch(value.strip()) is not None
 
 
 def as_name(value: object) -> str | None:
@@ -168,7 +184,7 @@ def _unclear_choice(fields: Mapping[str, Any], columns: Columns) -> list[Finding
     value = fields.get("preferred")
     if is_blank(value):
         return [Finding("required_fields_are_filled", "preferred is empty")]
-    if odd := columns.odd_choices.get(str(value).strip()):
+    if odd := columns.odd_choices.get(as_word(value)):
         return [
             Finding("fields_have_their_type", f"preferred is {excerpt(value)} ({odd}); {WANTED} was expected")
         ]

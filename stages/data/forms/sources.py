@@ -5,12 +5,13 @@ A row that cannot be read comes as such; a file that cannot be read is an InputE
 
 import itertools
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from stages.data.forms.rows import RawRow
 from stages.data.forms.text_rows import (
     MAX_LINE_BYTES,
+    N_ROWS_ABOVE_HEADER,
     count_known,
     read_csv_rows,
     read_json_rows,
@@ -38,10 +39,13 @@ MAGIC = {
 
 
 class Source:
-    """A file of rows, read anew each time it is gone through. `remarks` are what a reading found odd."""
+    """A file of rows, read anew each time it is gone through. `remarks` are what a reading found odd.
 
-    def __init__(self, path: Path, sheet: str | None = None) -> None:
-        self.path, self.sheet = path, sheet
+    `known` are the names by which a table's header is found, see `names_of`.
+    """
+
+    def __init__(self, path: Path, known: Collection[str], sheet: str | None = None) -> None:
+        self.path, self.known, self.sheet = path, known, sheet
         self.remarks: list[str] = []
 
     def __iter__(self) -> Iterator[RawRow]:
@@ -49,14 +53,14 @@ class Source:
         self.remarks = []
         refuse_unreadable(self.path)
         if self.path.suffix.lower() in WORKBOOK_ENDINGS:
-            return _read_workbook(self.path, self.sheet, self.remarks)
+            return _read_workbook(self.path, self.sheet, self.known, self.remarks)
         if self.sheet is not None:
             raise InputError(f"{self.path}: has no sheets, {self.sheet!r} was named; set data.sheet to null")
         kind = _kind(self.path)
         if kind in JSON_ENDINGS:
             return read_json_rows(self.path)
         if kind in CSV_ENDINGS:
-            return read_csv_rows(self.path, self.remarks)
+            return read_csv_rows(self.path, self.known, self.remarks)
         if kind == ".parquet":
             return _read_parquet(self.path)
         raise InputError(f"{self.path}: ends in {self.path.suffix or 'nothing'!r}; {ENDINGS} was expected")
@@ -98,7 +102,9 @@ def refuse_unreadable(path: Path) -> None:
         )
 
 
-def _read_workbook(path: Path, sheet: str | None, remarks: list[str]) -> Iterator[RawRow]:
+def _read_workbook(
+    path: Path, sheet: str | None, known: Collection[str], remarks: list[str]
+) -> Iterator[RawRow]:
     """The rows of the named sheet, or of the only one that has rows; lines are the sheet's."""
     from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
@@ -121,7 +127,11 @@ def _read_workbook(path: Path, sheet: str | None, remarks: list[str]) -> Iterato
             f"{path}: is no readable spreadsheet ({error}); save it again, or as CSV UTF-8"
         ) from error
     filled = {name: table for name, table in tables.items() if table}
-    ours = {name: table for name, table in filled.items() if any(count_known(row) > 1 for row in table[:10])}
+    ours = {
+        name: table
+        for name, table in filled.items()
+        if any(count_known(row, known) > 1 for row in table[:N_ROWS_ABOVE_HEADER])
+    }
     one = filled if len(filled) == 1 else ours
     if len(one) > 1:
         raise InputError(
@@ -129,11 +139,14 @@ def _read_workbook(path: Path, sheet: str | None, remarks: list[str]) -> Iterato
             "or with --sheet, or save it as a workbook of its own"
         )
     if not one and filled:
-        raise InputError(f"{path}: no sheet has our columns; its sheets are {', '.join(map(repr, names))}")
+        raise InputError(
+            f"{path}: no sheet has our columns; its sheets are {', '.join(map(repr, names))}. Name one in "
+            "`data.sheet` or with --sheet; map its columns in `data.columns` or with --columns theirs=ours"
+        )
     for name, table in one.items():
         if len(filled) > 1:
             remarks.append(f"Sheet {name!r} is read; the others hold none of our columns.")
-        yield from rows_of_cells(path, enumerate(map(list, table), start=1), remarks)
+        yield from rows_of_cells(path, enumerate(map(list, table), start=1), known, remarks)
 
 
 def _refuse_zip_bomb(path: Path) -> None:

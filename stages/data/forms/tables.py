@@ -7,16 +7,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.data.forms.choices import read_choice
-from stages.data.forms.columns import PAIRS, PROMPTS, Columns, Form, field_of, match_columns, suggest
-from stages.data.forms.rows import EXCERPT, NAMES, RawRow, as_name, excerpt, is_blank
+from stages.data.forms.choices import as_word, is_off_scale, read_choice
+from stages.data.forms.columns import (
+    PAIRS,
+    PROMPTS,
+    Columns,
+    Form,
+    field_of,
+    match_columns,
+    names_of,
+    suggest,
+)
+from stages.data.forms.rows import EXCERPT, NAMES, RawRow, as_name, excerpt, is_blank, is_lost_cell
 from stages.data.forms.sources import Source
 from stages.errors import InputError
 from stages.files.hashing import hex_digest
 
 WHOLE = re.compile(r"-?\d+\.0+")
 ESCAPED_RETURN = "_x000D_"  # how a spreadsheet's XML spells a carriage return; some exports leave it there
-NO_GROUP = frozenset({"n/a", "na", "#n/a", "none", "null", "nan", "nil", "-", "--", "–", "—", "?"})
+NO_NAME = frozenset({"n/a", "na", "#n/a", "none", "null", "nan", "nil", "-", "--", "–", "—", "?"})
+MAY_BE_NOBODY = ("group_id", "editor", "section")  # fields in which such a word is no name
 MAY_BE_WHOLE = frozenset({*NAMES, "prompt_id", "preferred", "choice"}) - {"reviewed_at"}
 N_SHOWN = 3
 MAX_NAMES = 20
@@ -42,7 +52,7 @@ def open_prompts(path: Path) -> Table:
 
 def open_table(path: Path, form: Form, mapping: Mapping[str, str], sheet: str | None = None) -> Table:
     """Go through a file once to learn what its columns are and hold; InputError where that cannot be told."""
-    source = Source(path, sheet)
+    source = Source(path, names_of(form, mapping), sheet)
     survey = _Survey(form, mapping)
     for row in source:
         survey.add(row)
@@ -79,7 +89,7 @@ class Rows:
                 yield row
                 continue
             fields = {ours: self._clean(ours, row.fields.get(theirs)) for ours, theirs in names}
-            if own_id and own_id not in fields:
+            if own_id and self._columns.names.get(own_id) not in row.fields:
                 content = _content_id(fields)
                 seen[content] += 1
                 fields[own_id] = content if seen[content] == 1 else f"{content}-{seen[content]}"
@@ -90,7 +100,7 @@ class Rows:
             return cell
         if field in self._columns.whole:
             return cell.split(".")[0]
-        if field == "group_id" and cell.strip().casefold() in NO_GROUP:
+        if field in MAY_BE_NOBODY and _is_no_name(cell):
             return None
         return cell.replace(ESCAPED_RETURN, "") if ESCAPED_RETURN in cell else cell
 
@@ -104,7 +114,8 @@ class _Survey:
         self.fields: dict[str, str | None] = {}  # a column's name -> our field
         self.lists, self.whole, self.other = set[str](), set[str](), set[str]()
         self._n_escaped = 0
-        self._no_group: Counter[str] = Counter()
+        self._no_name: Counter[tuple[str, str]] = Counter()  # field and word
+        self._n_with_id = self._n_without_id = 0
         self._choices = defaultdict[str, Counter[str]](Counter)  # word -> the editors who used it
 
     def add(self, row: RawRow) -> None:
@@ -123,23 +134,28 @@ class _Survey:
                 self.lists.add(field)
             elif field in MAY_BE_WHOLE and isinstance(cell, str) and cell.strip():
                 (self.whole if WHOLE.fullmatch(cell.strip()) else self.other).add(field)
-        group = cells.get("group_id")
-        if isinstance(group, str) and group.strip().casefold() in NO_GROUP:
-            self._no_group[group.strip()] += 1
+        self._n_with_id += self._form.id in cells
+        self._n_without_id += row.fields is not None and self._form.id not in cells
+        for field in MAY_BE_NOBODY:
+            if isinstance(word := cells.get(field), str) and _is_no_name(word):
+                self._no_name[field, word.strip()] += 1
         word = cells.get("preferred", cells.get("choice"))
         if not is_blank(word) and len(self._choices) < MAX_WORDS:
-            self._choices[str(word).strip()[:EXCERPT]][as_name(cells.get("editor")) or "no editor named"] += 1
+            self._choices[as_word(word)[:EXCERPT]][as_name(cells.get("editor")) or "no editor named"] += 1
 
     def odd_choices(self) -> dict[str, str]:
         """Each word that says no side and no tie: how often it came, and from whom.
 
-        Where 0 stands among them, a 1 may mean the second text, and is odd, too.
+        Where 0, -1 or 3 stands among them, 1 and 2 may be marks on a scale, and are odd, too.
         """
         words = {word: editors for word, editors in self._choices.items() if read_choice(word) is None}
-        if words.keys() & {"0", "0.0"}:
-            words |= {word: self._choices[word] for word in ("1", "1.0") if word in self._choices}
+        scale = min((word for word in words if is_off_scale(word)), default="")
+        if scale:
+            words |= {word: self._choices[word] for word in ("1", "2") if word in self._choices}
+        beside = dict.fromkeys(("1", "2"), f", beside {scale}")
         return {
-            word: f"in {editors.total()} rows, of {', '.join(dict(editors.most_common(N_SHOWN)))}"
+            word: f"in {editors.total()} rows{beside.get(word, '')}, of "
+            f"{', '.join(dict(editors.most_common(N_SHOWN)))}"
             for word, editors in words.items()
         }
 
@@ -147,10 +163,17 @@ class _Survey:
         """What was found and is read otherwise than it stands there."""
         if self._n_escaped:
             yield f"{ESCAPED_RETURN}, a spreadsheet's line end, is taken out of {self._n_escaped} rows."
-        for word, count in self._no_group.most_common(N_SHOWN):
-            yield f"group_id {word!r} ({count} rows) is taken for no group; rename it if it is one."
+        for (field, word), count in self._no_name.most_common(N_SHOWN):
+            kind = field.removesuffix("_id")
+            yield f"{field} {word!r} ({count} rows) is taken for no {kind}; rename it if it is one."
+        if self._form.id and self._n_with_id and self._n_without_id:
+            yield f"{self._n_without_id} rows have no {self._form.id}: theirs is made from their content."
         for field in sorted(self.whole - self.other):
             yield f"Every {field} ends in .0 and is read as a whole number."
+
+
+def _is_no_name(cell: str) -> bool:
+    return cell.strip().casefold() in NO_NAME or is_lost_cell(cell)
 
 
 def _describe_names(present: Mapping[str, str | None], form: Form) -> str:

@@ -5,13 +5,13 @@ import gzip
 import itertools
 import re
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, cast
 
-from stages.data.forms.columns import ALL_FORMS, column_key
+from stages.data.forms.columns import column_key
 from stages.data.forms.rows import RawRow, excerpt
 from stages.errors import InputError
 from stages.files.io import MAX_GROWTH, SMALL_BYTES
@@ -22,7 +22,6 @@ MAX_COLUMNS = 500
 N_ROWS_ABOVE_HEADER = 10
 DELIMITERS = ",;\t|"
 NOT_UTF8 = re.compile("[\udc80-\udcff]+")  # what surrogateescape makes of bytes that are no UTF-8
-KNOWN = frozenset(column_key(name) for form in ALL_FORMS for name in (*form.fields, *form.also_called))
 # Signs that texts hold often; in the wrong encoding the same bytes are others.
 TYPICAL = re.compile("[‘’“”–—…•£€éèêëàâäáçñóôöúüûíîïßøåæœÉÀÄÖÜ]")
 
@@ -66,27 +65,30 @@ def _row_of_value(line: int, value: object) -> RawRow:
     return RawRow(line, None, f"is a JSON {type(value).__name__}, no object{way_out}")
 
 
-def read_csv_rows(path: Path, remarks: list[str]) -> Iterator[RawRow]:
-    """A header, then one row with as many cells each; the sign between cells is told by the header."""
+def read_csv_rows(path: Path, known: Collection[str], remarks: list[str]) -> Iterator[RawRow]:
+    """A header, then one row with as many cells each; the sign between cells is told by the header.
+
+    `known` are names of columns, see `names_of`.
+    """
     csv.field_size_limit(MAX_LINE_BYTES)
     with closing(read_lines(path)) as numbered:
         lines = (text for _, text in numbered)
         start = list(itertools.islice(lines, N_ROWS_ABOVE_HEADER))
         says = start[0].rstrip("\r\n") if start and start[0].lower().startswith("sep=") else ""
         start = start[1:] if says else start
-        delimiter = says[4:5] or _find_delimiter(start)
+        delimiter = says[4:5] or _find_delimiter(start, known)
         if delimiter != ",":
             remarks.append(f"Cells are separated by {'tabs' if delimiter == chr(9) else delimiter}.")
         reader = csv.reader(itertools.chain(start, lines), strict=True, delimiter=delimiter)
-        yield from rows_of_cells(path, _records(reader, 1 + bool(says)), remarks)
+        yield from rows_of_cells(path, _records(reader, 1 + bool(says)), known, remarks)
 
 
-def _find_delimiter(lines: Sequence[str]) -> str:
+def _find_delimiter(lines: Sequence[str], known: Collection[str]) -> str:
     """The sign that splits a line near the top into the most names that we know, else into the most cells."""
 
     def score(delimiter: str) -> tuple[int, int]:
         rows = [next(csv.reader([line], delimiter=delimiter), []) for line in lines]
-        return max(((count_known(row), len(row)) for row in rows), default=(0, 0))
+        return max(((count_known(row, known), len(row)) for row in rows), default=(0, 0))
 
     return max(DELIMITERS, key=score)
 
@@ -106,16 +108,20 @@ def _records(reader: Any, line: int) -> Iterator[tuple[int, list[str] | str]]:
         before = reader.line_num
 
 
-def rows_of_cells(path: Path, records: Iterator[tuple[int, Any]], remarks: list[str]) -> Iterator[RawRow]:
-    """Rows of a table. Titles above the header, blank rows and nameless empty columns are left out."""
+def rows_of_cells(
+    path: Path, records: Iterator[tuple[int, Any]], known: Collection[str], remarks: list[str]
+) -> Iterator[RawRow]:
+    """Rows of a table. Titles above the header, the header once more, blank rows and nameless empty columns
+    are left out.
+    """
     top = list(itertools.islice(records, N_ROWS_ABOVE_HEADER))
-    place = max(range(len(top)), key=lambda row: (count_known(top[row][1]), -row), default=0)
+    place = max(range(len(top)), key=lambda row: (count_known(top[row][1], known), -row), default=0)
     for line, cells in top[:place]:
         if _is_filled(cells):
             said = excerpt(" ".join(map(str, cells)).strip())
             remarks.append(f"Line {line} stands above the header and is not read: {said}.")
     header: list[str] = []
-    n_blank = 0
+    n_blank, again = 0, list[int]()
     for line, cells in itertools.chain(top[place:], records):
         if isinstance(cells, str):
             yield RawRow(line, None, cells)
@@ -123,17 +129,37 @@ def rows_of_cells(path: Path, records: Iterator[tuple[int, Any]], remarks: list[
             n_blank += bool(cells)
         elif not header:
             header = _check_header(path, line, cells)
+        elif _name_columns(cells) == _name_columns(header):
+            again.append(line)
+        elif _is_other_header(cells, {*known, *_name_columns(header)}):
+            yield RawRow(
+                line, None, "names columns in another order; what is below belongs into a file of its own"
+            )
         else:
             yield _row_of_cells(line, header, cells)
+    if again:
+        more = f" So do {len(again) - 1} others." if again[1:] else ""
+        remarks.append(f"Line {again[0]} repeats the header and is not read.{more}")
     if n_blank:
         remarks.append(f"{n_blank} blank rows are not read.")
 
 
-def count_known(cells: Any) -> int:
-    """Cells that are the name of a field; a header has no more than MAX_COLUMNS."""
-    return (
-        0 if isinstance(cells, str) else len({column_key(str(cell)) for cell in cells[:MAX_COLUMNS]} & KNOWN)
-    )
+def count_known(cells: Any, known: Collection[str]) -> int:
+    """Cells that are the name of a column; a header has no more than MAX_COLUMNS."""
+    return 0 if isinstance(cells, str) else len({*_name_columns(cells[:MAX_COLUMNS])}.intersection(known))
+
+
+def _name_columns(cells: Sequence[Any]) -> list[str]:
+    """What is compared of a header, also of one behind the byte-order mark of a second file."""
+    names = [column_key(str(cell).lstrip("\ufeff").strip('"')) for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    return names
+
+
+def _is_other_header(cells: list[Any], known: Collection[str]) -> bool:
+    filled = [name for name in _name_columns(cells) if name]
+    return len(filled) > 1 and set(filled) <= set(known)
 
 
 def _is_filled(cells: Any) -> bool:

@@ -117,3 +117,19 @@ def test_what_is_no_conversation_is_named_and_kept_out(
     assert reading.pair is None
     assert [finding.rule for finding in reading.findings] == ["fields_have_their_type"]
     assert said in reading.findings[0].found
+
+
+@pytest.mark.parametrize("odd", [[], {}, [{}], 3, True, None, {"a": []}, [["user"]]])
+@pytest.mark.parametrize("place", ["role", "content", "message", "prompt"])
+def test_what_is_no_message_is_named_and_never_raises(tmp_path: Path, place: str, odd: Any) -> None:
+    start, end = turn("user", "Say it."), turn("assistant", "One.")
+    message: Any = odd if place == "message" else {**start, place: odd} if place != "prompt" else start
+    row = {"id": "x", "chosen": [message, end], "rejected": [message, turn("assistant", "Two.")]}
+    if place == "prompt":
+        row["prompt"] = odd
+    (reading,) = read(tmp_path / "a.jsonl", row)
+    if place == "prompt" and odd in (None, []):
+        assert reading.pair is not None or "prompt" in reading.findings[0].found
+    else:
+        assert reading.pair is None
+        assert reading.findings[0].rule == "fields_have_their_type"

@@ -205,6 +205,15 @@ def test_rows_without_ids_get_them_from_their_content_in_any_order(tmp_path: Pat
         ("Tie", "tie"),
         ("No preference", "tie"),
         ("0", None),
+        (-1, None),
+        ("-1", None),
+        (-2.0, None),
+        ("(-1)", None),
+        ("Answer -2", None),
+        ("1-", None),
+        ("+1", None),
+        ("option-1", "first"),
+        ("- b", "second"),
         ("maybe", None),
         ("a or b", None),
         (True, None),
@@ -229,10 +238,16 @@ def test_an_odd_word_of_choice_is_named_with_its_count_and_its_editor_and_is_no_
     assert tie.rule == "preference_is_decided"
 
 
-def test_where_choices_are_0_and_1_a_1_is_not_taken_for_the_first(tmp_path: Path) -> None:
-    rows = [[*row[:4], choice, *row[5:]] for row, choice in zip(ROWS, "01", strict=True)]
+@pytest.mark.parametrize(
+    "marks", [("0", "1"), ("0.0", "1.0"), ("-1", "1"), ("-2", "2"), ("7", "2"), ("1.5", "1")]
+)
+def test_where_choices_are_marks_on_a_scale_a_1_or_2_names_no_text(
+    tmp_path: Path, marks: tuple[str, str]
+) -> None:
+    rows = [[*row[:4], choice, *row[5:]] for row, choice in zip(ROWS, marks, strict=True)]
     readings, _ = read(write(tmp_path / "a.csv", spell([HEADER, *rows])))
     assert [reading.pair for reading in readings] == [None, None]
+    assert f"beside {marks[0].removesuffix('.0')}, of ben" in readings[1].findings[0].found
 
 
 @pytest.mark.parametrize(("encoding", "name"), [("cp1252", "Windows-1252"), ("mac_roman", "Mac Roman")])
@@ -251,6 +266,110 @@ def test_leftovers_of_spreadsheets_are_taken_out_and_said(tmp_path: Path) -> Non
     assert brief(readings) == [("p1", "One.\nTwo.", "ann", None), ("p2", "Six.", "ben", None)]
     assert sum("is taken for no group" in remark for remark in remarks) == 2
     assert any("_x000D_" in remark for remark in remarks)
+
+
+def test_words_that_mean_nobody_name_no_editor_and_no_section(tmp_path: Path) -> None:
+    header = [*HEADER, "section"]
+    rows = [[*ROWS[0][:5], word, "", word] for word in ("n/a", "-", "None", "#REF!", "ann")]
+    readings, remarks = read(write(tmp_path / "a.csv", spell([header, *rows])))
+    pairs = [reading.pair for reading in readings]
+    assert [pair and (pair.editor, pair.section) for pair in pairs] == [(None, None)] * 4 + [("ann", "ann")]
+    assert "editor 'n/a' (1 rows) is taken for no editor; rename it if it is one." in remarks
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["#REF!", "#NAME?", "#DIV/0!", "#N/A", "#WERT!", "#NV", "#¡VALOR!", "####", "Err:502", " #NULL! "],
+)
+def test_a_spreadsheets_error_in_place_of_a_text_is_an_unfilled_field(tmp_path: Path, error: str) -> None:
+    path = write(tmp_path / "a.csv", spell([HEADER, [*ROWS[0][:2], error, *ROWS[0][3:]], ROWS[1]]))
+    readings, _ = read(path)
+    assert brief(readings) == [None, READ[1]]
+    (finding,) = readings[0].findings
+    assert finding.rule == "required_fields_are_filled"
+    assert finding.found == f"chosen is {error.strip()}, a spreadsheet's error"
+    prompts = open_prompts(write(tmp_path / "b.csv", spell([["prompt"], [error]])))
+    assert [read_prompt(row)[0] for row in prompts.rows] == [None]
+
+
+@pytest.mark.parametrize("text", ["#1 is best!", "#hashtag", "Is it #REF!?", "# Title", "Error: 5"])
+def test_a_text_with_a_number_sign_is_a_text(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path / "a.csv", spell([HEADER, [*ROWS[0][:2], text, *ROWS[0][3:]]]))
+    assert brief(read(path)[0])[0] is not None
+
+
+def test_the_header_once_more_is_no_row_and_is_said(tmp_path: Path) -> None:
+    again = ["\ufeffPair ID", *HEADER[1:]]
+    readings, remarks = read(write(tmp_path / "a.csv", spell([HEADER, ROWS[0], again, ROWS[1], HEADER])))
+    assert brief(readings) == READ
+    assert "Line 3 repeats the header and is not read. So do 1 others." in remarks
+    book = write_xlsx(tmp_path / "a.xlsx", {"s": [HEADER, ROWS[0], HEADER, ROWS[1]]})
+    assert brief(read(book)[0]) == READ
+    prompts = open_prompts(write(tmp_path / "b.csv", "prompt\nWrite two.\nprompt\n"))
+    assert [prompt.prompt for prompt, _ in map(read_prompt, prompts.rows) if prompt] == ["Write two."]
+
+
+def test_a_second_header_in_another_order_is_an_unreadable_row(tmp_path: Path) -> None:
+    other = [HEADER[0], HEADER[1], HEADER[3], HEADER[2], *HEADER[4:]]
+    readings, _ = read(write(tmp_path / "a.csv", spell([HEADER, ROWS[0], other, ROWS[1]])))
+    assert readings[1].findings[0].rule == "rows_are_readable"
+    assert "another order" in readings[1].findings[0].found
+
+
+MAPPING = {
+    "Nummer": "pair_id",
+    "Aufgabe": "prompt",
+    "Besser": "chosen",
+    "Schlechter": "rejected",
+    "Seite": "chosen_shown",
+}
+MAPPED = [
+    ["Nummer", "Aufgabe", "Besser", "Schlechter", "Seite"],
+    ["1", "Sag eins, zwei, drei.", "Ein Haus, ein Hof.", "Zwei, drei.", "left"],
+]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_header_is_found_by_its_mapped_names(tmp_path: Path, delimiter: str) -> None:
+    quoted = delimiter == ","
+    text = spell(MAPPED, delimiter) if quoted else "".join(delimiter.join(row) + "\n" for row in MAPPED)
+    for path in (write(tmp_path / "a.csv", text), write(tmp_path / "b.csv", f"Paare vom März\n{text}")):
+        table = open_pairs(path, MAPPING)
+        assert brief([read_pair(row, table.columns) for row in table.rows]) == [
+            ("1", "Ein Haus, ein Hof.", None, None)
+        ]
+
+
+def test_a_sheet_is_found_by_its_mapped_names(tmp_path: Path) -> None:
+    book = write_xlsx(tmp_path / "a.xlsx", {"Notizen": [["Frag Ann."]], "Paare": MAPPED})
+    table = open_pairs(book, MAPPING)
+    assert brief([read_pair(row, table.columns) for row in table.rows]) == [
+        ("1", "Ein Haus, ein Hof.", None, None)
+    ]
+    with pytest.raises(InputError, match="no sheet has our columns.*--sheet.*--columns theirs=ours"):
+        open_pairs(book, {})
+
+
+def test_lines_without_an_id_get_one_beside_lines_that_have_one(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "Say.", "chosen": "a", "rejected": "b"},
+        {"pair_id": "p", "prompt": "Go.", "chosen": "c", "rejected": "d"},
+    ]
+
+    def names(*some: dict[str, str]) -> tuple[list[str], tuple[str, ...]]:
+        readings, remarks = read(write(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in some)))
+        return [pair[0] for pair in brief(readings)], remarks
+
+    (alone,), _ = names(rows[0])
+    both, remarks = names(*rows)
+    assert both == [alone, "p"]
+    assert "1 rows have no pair_id: theirs is made from their content." in remarks
+
+
+def test_a_column_of_the_form_that_is_not_used_is_said_to_be_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "id,prompt,chosen,rejected,Paragraph A\n1,Say.,a,b,c\n")
+    remarks = read(path)[1]
+    assert "Column 'Paragraph A' (paragraph_a) is not read, since prompt, chosen, rejected are." in remarks
 
 
 def test_prompts_are_read_as_pairs_are(tmp_path: Path) -> None:
