@@ -6,14 +6,15 @@ Optional: `policy_chars`, `base_chars`. Nothing of this was sealed or counterbal
 result says so.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from stages.data.forms.choices import WANTED, Choice, read_choice
-from stages.data.forms.columns import JUDGEMENTS, SIDES, Form
+from stages.data.forms.choices import WANTED, read_choice
+from stages.data.forms.columns import JUDGEMENTS, SIDES, Form, column_key
 from stages.data.forms.rows import as_name, excerpt, is_blank
 from stages.data.forms.tables import open_table
 from stages.errors import InputError
@@ -22,29 +23,21 @@ from stages.files.json_text import parse_json
 from stages.files.record import Record, first_problem
 from stages.run.progress import say
 from stages.study.design import Slot
+from stages.study.label_studio import CHOICES, Judged, Sides, describe_left_out, read_export
 from stages.study.prereg import Z_ONE_LOOK
 from stages.study.unblind import Judgement, Unblinded, by_prompt, outcome_of
 from stages.study.winrate import estimate_winrate
 from stages.study.winrate_secondary import secondary_metrics
 
 N_ERRORS_SHOWN = 5
+LENGTHS = ("policy_chars", "base_chars")
+OF_A_TABLE = {"editor", "choice"}  # columns that a table has and no export of Label Studio
 IMPORTED = "imported"  # seeds the bootstrap, so that neither file nor order of its rows moves it
 NOT_CROSSED = (
     "every editor must have judged every prompt once; have the missing ones judged, or leave out "
     "the prompts or the editor that lack them"
 )
-FIELDS = SIDES.fields  # of a task's data
-TASK = {"data": dict, "annotations": list}
-
-Sides = Mapping[str, Mapping[str, Any]]  # prompt id -> what the task itself does not say
-
-
-class Judged(NamedTuple):
-    """One judgement as read: its place, its cells as a line of a table has them, or what is wrong."""
-
-    place: str
-    cells: Mapping[str, Any]
-    problem: str = ""
+Length = Annotated[int, Field(ge=0)]
 
 
 class ImportedRow(Record):
@@ -54,16 +47,8 @@ class ImportedRow(Record):
     editor: str
     left: Literal["policy", "base"]
     choice: Literal["left", "tie", "right"]
-    policy_chars: int | None = None
-    base_chars: int | None = None
-
-
-CHOICES: dict[Choice | None, Literal["left", "tie", "right"] | None] = {
-    "first": "left",
-    "second": "right",
-    "tie": "tie",
-    None: None,
-}
+    policy_chars: Length | None = None
+    base_chars: Length | None = None
 
 
 def measure_imported(path: Path, sides: Path | None) -> dict[str, Any]:
@@ -107,6 +92,8 @@ def read_judgement(cells: Mapping[str, Any]) -> ImportedRow:
     cells = {name: cell for name, cell in cells.items() if not is_blank(cell)}
     if missing := [name for name in JUDGEMENTS.ways[0] if name not in cells]:
         raise ValueError(f"{', '.join(missing)} is empty")
+    if flags := [name for name in LENGTHS if isinstance(cells.get(name), bool)]:
+        raise ValueError(f"{flags[0]} is {cells[flags[0]]}; a number of characters was expected")
     choice, left = CHOICES[read_choice(cells["choice"])], str(cells["left"]).strip().lower()
     if choice is None:
         raise ValueError(f"choice is {excerpt(cells['choice'])}; {WANTED} was expected")
@@ -120,19 +107,35 @@ def read_judgement(cells: Mapping[str, Any]) -> ImportedRow:
 
 
 def read_judged(path: Path, sides: Path | None) -> Iterator[Judged]:
-    """The judgements as they stand in the file, told by the ending of its name."""
-    if path.suffix.lower() == ".json":
-        yield from _read_label_studio(path, read_sides(sides) if sides else {})
+    """The judgements as they stand in the file, told by the ending of its name and by what a .json holds."""
+    text = read_text(path).removeprefix("\ufeff") if path.suffix.lower() == ".json" else ""
+    if path.suffix.lower() == ".json" and not is_table(text):
+        yield from _read_label_studio(path, text, read_sides(sides) if sides else {})
     elif sides is not None:
         raise InputError(f"{path}: --sides goes with Label Studio's JSON export; a table has a column `left`")
     else:
         yield from _read_cells(path, JUDGEMENTS)
 
 
+def is_table(text: str) -> bool:
+    """Is this JSON an array, or lines, of judgements with their columns, and no tasks of Label Studio?"""
+    lines = [text, *text.lstrip().splitlines()[:1]]
+    for some in lines:
+        try:
+            value = parse_json(some)
+        except ValueError:
+            continue
+        rows = value if isinstance(value, list) else [value]
+        return any(isinstance(row, dict) and set(map(column_key, row)) >= OF_A_TABLE for row in rows)
+    return False
+
+
 def read_sides(path: Path) -> dict[str, Mapping[str, Any]]:
-    """prompt id -> its line; InputError where a prompt has two."""
+    """prompt id -> its line; InputError where a line cannot be read or a prompt has two."""
     sides: dict[str, Mapping[str, Any]] = {}
     for judged in _read_cells(path, SIDES):
+        if judged.problem:
+            raise InputError(f"{path}: {judged.place}: {judged.problem}; correct the line")
         prompt_id = as_name(judged.cells.get("prompt_id")) or ""
         if prompt_id in sides:
             raise InputError(f"{path}: {judged.place}: prompt {prompt_id!r} has a line already; keep one")
@@ -149,9 +152,12 @@ def _read_cells(path: Path, form: Form) -> Iterator[Judged]:
         yield Judged(f"line {row.line}", row.fields or {}, row.problem)
 
 
-def _read_label_studio(path: Path, sides: Sides) -> Iterator[Judged]:
+def _read_label_studio(path: Path, text: str, sides: Sides) -> Iterator[Judged]:
     try:
-        yield from read_export(parse_json(read_text(path).removeprefix("\ufeff")), sides)
+        export = parse_json(text)
+        yield from read_export(export, sides)
+        for remark in describe_left_out(export, sides):
+            say(f"{path}: {remark}")
     except ValueError as error:
         raise InputError(
             f"{path}: is no export in Label Studio's format JSON ({error}); export it again"
@@ -164,12 +170,16 @@ def count_without_lengths(rows: Sequence[ImportedRow]) -> int:
 
 
 def estimate_imported(rows: Sequence[ImportedRow]) -> dict[str, Any]:
-    """Win rate of imported judgements. ValueError unless every editor judged every prompt once."""
+    """Win rate of imported judgements. ValueError unless every editor judged every prompt once, on texts of
+    one length.
+    """
     editors = sorted({row.editor for row in rows})
     prompts = sorted({row.prompt_id for row in rows})
     problems = _not_fully_crossed(rows, editors, prompts)
     if problems:
         raise ValueError("\n  ".join([NOT_CROSSED, *problems[:5]]))
+    if lengths := _lengths_that_differ(rows):
+        raise ValueError("\n  ".join(["a prompt's texts have one length each; correct it", *lengths[:5]]))
     judgements = [_judgement(row) for row in rows]
     unblinded = Unblinded(judgements, [], {}, 0)
     outcomes = by_prompt(judgements, editors)
@@ -199,67 +209,22 @@ def _not_fully_crossed(
     ]
 
 
+def _lengths_that_differ(rows: Sequence[ImportedRow]) -> list[str]:
+    said = defaultdict[tuple[str, str], set[int]](set)
+    for row in rows:
+        for name in LENGTHS:
+            if (length := getattr(row, name)) is not None:
+                said[row.prompt_id, name].add(length)
+    return [
+        f"prompt {prompt_id}: {name} is {' and '.join(map(str, sorted(found)[:N_ERRORS_SHOWN]))}"
+        for (prompt_id, name), found in sorted(said.items())
+        if len(found) > 1
+    ]
+
+
 def _relative_lengths(rows: Sequence[ImportedRow]) -> Mapping[str, float]:
     """prompt id -> (policy - base) characters over their mean; nothing unless every row gives its lengths."""
     if count_without_lengths(rows):
         return {}
     lengths = ((row.prompt_id, row.policy_chars or 0, row.base_chars or 0) for row in rows)
     return {prompt_id: 2 * (policy - base) / (policy + base) for prompt_id, policy, base in lengths}
-
-
-def read_export(export: object, sides: Sides) -> Iterator[Judged]:
-    """Every annotation that was not skipped; ValueError where this is no such export.
-
-    A task's `data` holds `prompt_id` and, unless `sides` has it, `left`: the model shown on the left.
-    """
-    if not isinstance(export, list):
-        raise ValueError("a list of tasks was expected; export from Label Studio in the format JSON")
-    for number, task in enumerate(export, start=1):
-        place = f"task {task.get('id', number) if isinstance(task, dict) else number}"
-        if not isinstance(task, dict) or not all(isinstance(task.get(k), t) for k, t in TASK.items()):
-            yield Judged(place, {}, "has no data and annotations; export in the format JSON, not JSON-MIN")
-            continue
-        if sides and task["data"].get("left") is not None:
-            yield Judged(place, {}, "says its side, and so does the table of sides; keep one")
-            continue
-        known = _task_cells(task["data"], sides)
-        for count, annotation in enumerate(task["annotations"], start=1):
-            yield from _read_annotation(f"{place}, annotation {count}", annotation, known)
-
-
-def _task_cells(data: Mapping[str, Any], sides: Sides) -> dict[str, Any]:
-    cells = {name: str(data[name]) for name in FIELDS if data.get(name) is not None}
-    return {**sides.get(cells.get("prompt_id", ""), {}), **cells}
-
-
-def _read_annotation(place: str, annotation: object, known: Mapping[str, Any]) -> Iterator[Judged]:
-    if not isinstance(annotation, dict) or not isinstance(annotation.get("result"), list):
-        yield Judged(place, {}, "has no result")
-        return
-    if annotation.get("was_cancelled"):
-        return
-    said = sorted({word for part in annotation["result"] for word in _choices(part)})
-    chosen = sorted({choice for word in said if (choice := CHOICES[read_choice(word)])})
-    if len(chosen) != 1:
-        came = " and ".join(map(excerpt, said)) or "nothing"
-        yield Judged(place, {}, f"chooses {came}; one of {WANTED} was expected")
-        return
-    yield Judged(place, {**known, "editor": _editor(annotation.get("completed_by")), "choice": chosen[0]})
-
-
-def _choices(part: object) -> Iterator[str]:
-    """What a `Pairwise` or a `Choices` control selected."""
-    value = part.get("value") if isinstance(part, dict) else None
-    if not isinstance(value, dict) or not isinstance(part, dict):
-        return
-    if part.get("type") == "pairwise":
-        yield str(value.get("selected", ""))
-    elif part.get("type") == "choices" and isinstance(value.get("choices"), list):
-        yield from map(str, value["choices"])
-
-
-def _editor(completed_by: object) -> str:
-    """An annotator is a number, or an object with an e-mail address and a number."""
-    if isinstance(completed_by, dict):
-        completed_by = completed_by.get("email") or completed_by.get("id")
-    return "" if completed_by is None else str(completed_by)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.study.imported import read_export
+from stages.study.label_studio import describe_left_out, read_export
 
 
 def make_part(kind: str = "pairwise", **value: Any) -> dict[str, Any]:
@@ -78,6 +78,22 @@ def test_an_annotation_without_one_choice_is_named(parts: list[Any], said: str) 
 def test_skipped_annotations_are_no_judgements() -> None:
     task = make_task(make_annotation(was_cancelled=True, result=[]), make_annotation())
     assert [judged.cells["choice"] for judged in read_export([task], {})] == ["left"]
+
+
+def test_what_is_left_out_is_counted() -> None:
+    skipped = make_annotation(was_cancelled=True)
+    tasks = [
+        make_task(skipped, make_annotation()),
+        {**make_task(skipped), "id": 42},
+        {**make_task(), "annotations": []},
+    ]
+    said = list(describe_left_out(tasks, {"p1": {}, "p9": {}}))
+    assert said == [
+        "2 annotations were skipped by their editor and are left out.",
+        "2 tasks have no judgement and are left out: 42, 41.",
+        "1 lines of the sides are of prompts that no task has: p9.",
+    ]
+    assert list(describe_left_out([make_task()], {})) == []
 
 
 def test_sides_come_from_the_task_or_from_a_table_and_never_from_both() -> None:

@@ -380,6 +380,8 @@ def test_judgements_of_another_tool_give_the_same_win_rate(
         ({"choice": "perhaps"}, "line 2: choice"),
         ({"left": "model-a"}, "line 2: left"),
         ({"editor": ""}, "line 2: editor"),
+        ({"editor": "n/a"}, "line 2: editor"),
+        ({"policy_chars": "-5"}, "line 2: policy_chars"),
         ({"prompt_id": "p1"}, "editor ann, prompt p0: 0 judgements"),
     ],
 )
@@ -450,9 +452,32 @@ def test_an_export_of_label_studio_gives_what_the_table_gives(
         study("import", "blind.json")
     with pytest.raises(InputError, match="a table has a column `left`"):
         study("import", "judged.csv", "--sides", "sides.csv")
+    Path("sides.csv").write_text("\n".join([*sides[:2], f"{sides[2]},extra", *sides[3:]]))
+    with pytest.raises(InputError, match="sides.csv: line 3: has 3 cells, the header has 2"):
+        study("import", "blind.json", "--sides", "sides.csv")
     Path("sides.csv").write_text("\n".join([*sides, sides[1]]))
     with pytest.raises(InputError, match="has a line already"):
         study("import", "blind.json", "--sides", "sides.csv")
+
+
+def test_a_table_may_be_an_array_or_lines_of_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = judged_rows()
+    by_table = study("import", write_table(rows))
+    for spelled in (json.dumps(rows), "".join(json.dumps(row) + "\n" for row in rows)):
+        Path("table.json").write_text(spelled)
+        assert study("import", "table.json") == by_table
+        with pytest.raises(InputError, match="a table has a column `left`"):
+            study("import", "table.json", "--sides", "table.json")
+
+
+def test_the_texts_of_a_prompt_have_one_length_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{**row, "policy_chars": 100, "base_chars": 90} for row in judged_rows()]
+    study("import", write_table(rows))
+    rows[1]["policy_chars"] = 101
+    with pytest.raises(InputError, match="prompt p0: policy_chars is 100 and 101"):
+        study("import", write_table(rows))
 
 
 @pytest.mark.parametrize(
