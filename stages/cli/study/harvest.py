@@ -6,6 +6,7 @@ from stages.data.forms.tables import Table, open_pairs
 from stages.errors import HarvestError, InputError, StudyError
 from stages.files.io import locked_folder, replacing
 from stages.files.json_text import dump_json
+from stages.repository.dvc import cache_folder
 from stages.repository.git import day_of_last_commit
 from stages.run.params import load_params
 from stages.run.progress import say
@@ -28,7 +29,8 @@ def harvest(target: Path, study_id: str = "") -> None:
     votes = read_votes(state.files, state.study)
     day = day_of_last_commit(ballots_folder(study_id))
     mapping = params.data.columns if str(target) == params.data.pairs else {}
-    with locked_folder(target.parent):
+    file = behind_links(target)
+    with locked_folder(file.parent):
         table = open_pairs(target, mapping) if target.exists() and target.stat().st_size else None
         refuse_twice(table, target, study_id)
         as_editors_form = table is None or table.columns.is_editors_form
@@ -36,7 +38,7 @@ def harvest(target: Path, study_id: str = "") -> None:
             votes, study_id, reviewed_at=day.isoformat() if day else None, as_editors_form=as_editors_form
         )
         names = table.columns.names if table else {}
-        append_lines(target, [dump_json({names.get(ours, ours): row[ours] for ours in row}) for row in rows])
+        append_lines(file, [dump_json({names.get(ours, ours): row[ours] for ours in row}) for row in rows])
     n_prompts, n_ties = len({vote.prompt_id for vote in votes}), sum(vote.choice == "tie" for vote in votes)
     say(f"{target}: {len(rows):,} votes on {n_prompts:,} prompts of study {study_id}, {n_ties} of them ties")
     if n_left := len(votes) - len(rows):
@@ -63,6 +65,16 @@ def refuse_unharvestable(state: State) -> None:
             f"{folder}: the key is not revealed, so nobody knows that judging is over; `bluepencil study "
             "reveal` comes first"
         )
+
+
+def behind_links(target: Path) -> Path:
+    """The file itself: a new one would take the link's place. InputError for a file of DVC's cache."""
+    if not target.is_symlink():
+        return target
+    file, cache = target.resolve(), cache_folder()
+    if cache is not None and file.is_relative_to(cache.resolve()):
+        raise InputError(f"{target}: is a link into DVC's cache; run `dvc unprotect {target}` first")
+    return file
 
 
 def refuse_twice(table: Table | None, target: Path, study_id: str) -> None:

@@ -12,6 +12,7 @@ from stages.cli.app import app
 from stages.cli.study.harvest import harvest
 from stages.cli.study.rehearse import rehearse_study
 from stages.cli.study.reveal import reveal
+from stages.data.forms.tables import open_pairs
 from stages.errors import HarvestError, InputError, StudyError
 from stages.run import paths
 from stages.study.folder import ballots_folder, study_folder
@@ -90,6 +91,36 @@ def test_the_rows_go_after_those_that_are_there_in_their_form_and_names(revealed
     for row in found:
         assert ("POLICYTEXT" in row["better"]) == (row["editor"] == "editor-1")
         assert row["chosen_shown"] in ("left", "right")
+
+
+def test_pairs_without_ids_are_read_as_before_beside_the_votes(revealed: str) -> None:
+    write_pairs({"prompt": "Say P.", "chosen": "A b.", "rejected": "C d."})
+    (before,) = [row.fields for row in open_pairs(TARGET, {}).rows]
+    harvest(TARGET)
+    first, *votes = [row.fields or {} for row in open_pairs(TARGET, {}).rows]
+    assert before is not None
+    assert first["pair_id"] == before["pair_id"]
+    assert len(votes) == 2 * N_SHOWN
+    assert all(vote["pair_id"].startswith(revealed) for vote in votes)
+
+
+def test_a_link_stays_one_and_the_file_behind_it_grows(revealed: str) -> None:
+    write_pairs({"pair_id": "x1", "prompt": "P", "chosen": "A b.", "rejected": "C d."})
+    link = Path("mine.jsonl")
+    link.symlink_to(TARGET)
+    harvest(link)
+    assert link.is_symlink()
+    assert len(rows()) == 1 + 2 * N_SHOWN
+
+
+def test_a_link_into_dvcs_cache_is_refused(revealed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_pairs({"pair_id": "x1", "prompt": "P", "chosen": "A b.", "rejected": "C d."})
+    monkeypatch.setattr("stages.cli.study.harvest.cache_folder", lambda: TARGET.parent.resolve())
+    link, before = Path("mine.jsonl"), TARGET.read_bytes()
+    link.symlink_to(TARGET)
+    with pytest.raises(InputError, match="run `dvc unprotect mine.jsonl` first"):
+        harvest(link)
+    assert TARGET.read_bytes() == before
 
 
 def test_ties_that_the_form_cannot_say_are_counted_aloud(
