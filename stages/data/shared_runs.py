@@ -90,10 +90,11 @@ def link_shared_runs(table: TextTable, is_prompt: Flags, lengths: RunLengths) ->
 
 
 def _lengths_of_runs(n_words: int, texts: Texts) -> Iterator[tuple[int, bool]]:
-    """Lengths in words, and in letters where there are some."""
-    if n_words:
+    """Lengths in words, and in letters where there are some; none that no text reaches."""
+    longest = int(np.diff(texts.ends).max(initial=0))
+    if 0 < n_words <= longest:
         yield n_words, False
-        if np.bitwise_or.reduce(texts.words) & 1:
+        if n_words * CHARACTERS_PER_WORD <= longest and np.bitwise_or.reduce(texts.words) & 1:
             yield n_words * CHARACTERS_PER_WORD, True
 
 

@@ -130,6 +130,8 @@ def run_hashes(words: NDArray[np.uint32], length: int) -> NDArray[np.uint64]:
     Positions less than `length` words before the end of `words` have none.
     """
     n_runs = max(len(words) - length + 1, 0)
+    if not n_runs:
+        return np.empty(0, dtype=np.uint64)
     hashes = np.zeros(n_runs, dtype=np.uint64)
     mixed = mix(words.astype(np.uint64) + np.uint64(1))
     for offset in range(length):

@@ -14,7 +14,7 @@ from stages.data.forms.rows import RawRow
 from stages.data.forms.tables import open_pairs
 from stages.data.overlaps import count_overlaps
 from stages.data.prompt_rules import check_prompts
-from stages.data.shared_runs import RunLengths
+from stages.data.shared_runs import RunLengths, find_shared_runs, link_shared_runs
 from stages.data.splitting import (
     HoldoutSizeError,
     NothingToTrainError,
@@ -390,6 +390,14 @@ def test_prompts_are_joined_by_long_runs_and_a_template_joins_none():
     # the same 45 words in more than ten prompts are a template
     names, _ = split(with_prompts(source, 11), n_holdout=2)
     assert len(set(names)) == 11
+
+
+def test_a_run_longer_than_every_text_is_looked_for_at_once():
+    pairs = [make_pair(number) for number in range(3)]
+    texts = index_texts(pairs)
+    lengths = RunLengths(10**9, 10**9)
+    assert not len(link_shared_runs(texts.table, texts.is_prompt, lengths))
+    assert find_shared_runs([pairs[0].prompt], texts.table, texts.is_prompt, lengths) == {}
 
 
 def test_runs_of_letters_join_texts_in_scripts_without_spaces():
