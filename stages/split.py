@@ -56,6 +56,8 @@ def main() -> None:
         ),
     )
     write_json(paths.SPLIT_METRICS, {"split": metrics})
+    if split.kept:
+        say(f"split: {split.kept}")
     say(summarise_split(metrics))
 
 

@@ -263,7 +263,7 @@ def ids_held_out():
     return sorted(row["pair_id"] for row in rows("data/split/holdout.jsonl"))
 
 
-def test_a_split_that_dvc_knows_is_not_drawn_anew_in_silence(world):
+def test_a_split_that_dvc_knows_is_not_drawn_anew_in_silence(world, capsys):
     validate_stage.main()
     split_stage.main()
     before, sha256 = ids_held_out(), load("metrics/split.json")["split"]["split_sha256"]
@@ -283,6 +283,7 @@ def test_a_split_that_dvc_knows_is_not_drawn_anew_in_silence(world):
     assert "6 held-out pairs and 34 others" in kept.output
     set_split(keep="data/kept/split.jsonl")
     split_stage.main()
+    assert "split.keep: 40 of 40 kept pairs found; 6 of 6 that were held out" in "".join(capsys.readouterr())
     assert ids_held_out() == before
 
     set_split(keep=None, replaces=sha256[:12])

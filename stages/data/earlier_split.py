@@ -3,6 +3,7 @@
 docs/decisions/0014-nobodys-holdout-is-drawn-anew.md says where it is read from and why.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -27,6 +28,7 @@ FILES: dict[Part, Path] = {
     "selection": paths.SELECTION_PAIRS,
     "holdout": paths.HOLDOUT_PAIRS,
 }
+WAY_OUT_OF_KEPT = "restore it from git, or run `bluepencil data keep` and name its file"
 N_NAME = 12  # hex digits of split_sha256 that name a split to people
 
 
@@ -60,14 +62,48 @@ class _Pair(BaseModel):
 
 
 def read_kept(path: Path | None) -> list[EarlierRow]:
-    """The file that `split.keep` names; InputError where it lies outside of the folder DVC watches."""
+    """The file that `split.keep` names.
+
+    InputError where it lies outside of the folder DVC watches, or is no whole split.
+    """
     if path is None:
         return []
     if path.parent != paths.KEPT:
         raise InputError(
             f"split.keep: {path} lies outside of {paths.KEPT}/, which the split depends on; move it"
         )
-    return read_jsonl(path, EarlierRow)
+    rows = read_jsonl(path, EarlierRow)
+    parts = defaultdict[str, set[Part]](set)
+    for row in rows:
+        parts[row.item].add(row.part)
+    if twice := [row.pair_id for row in rows if len(parts[row.item]) > 1]:
+        raise InputError(
+            f"split.keep: {path} has the same pair in two parts (such as {twice[0]}), so nobody can say "
+            f"where it was; {WAY_OUT_OF_KEPT}"
+        )
+    if not any(row.part == "holdout" for row in rows):
+        came = f"has {len(rows)} pairs and none that is held out" if rows else "is empty"
+        raise InputError(f"split.keep: {path} {came}, so it is no whole split; {WAY_OUT_OF_KEPT}")
+    return rows
+
+
+def describe_kept(rows: Sequence[EarlierRow], item_keys: Sequence[str], pair_ids: Sequence[str]) -> str:
+    """How much of the kept split is here; InputError where nothing is: it is another project's."""
+    here, ids = set(item_keys), set(pair_ids)
+    by_text = [row for row in rows if row.item in here]
+    by_id = [row for row in rows if row.item not in here and row.pair_id in ids]
+    found = [*by_text, *by_id]
+    if not found:
+        raise InputError(
+            f"split.keep: none of its {len(rows)} pairs is here: it is a split of other data. Name the right "
+            "file, or set `split.keep: null`"
+        )
+    n_kept, n_here = (sum(row.part == "holdout" for row in some) for some in (rows, found))
+    edited = f", {len(by_id)} of them by their id alone" if by_id else ""
+    return (
+        f"split.keep: {len(found)} of {len(rows)} kept pairs found{edited}; {n_here} of {n_kept} that were "
+        "held out"
+    )
 
 
 def match_earlier(rows: Sequence[EarlierRow], item_keys: Sequence[str], pair_ids: Sequence[str]) -> Earlier:

@@ -11,7 +11,7 @@ from stages.data.components import (
     link_texts,
     name_components,
 )
-from stages.data.earlier_split import FILES, match_earlier, read_kept
+from stages.data.earlier_split import FILES, describe_kept, match_earlier, read_kept
 from stages.data.forms.row_file import RowFile
 from stages.data.overlaps import Proof, count_overlaps
 from stages.data.shared_runs import RunLengths
@@ -24,11 +24,15 @@ from stages.run.params import Params
 
 
 class Split(NamedTuple):
-    """The component and the content key of every pair, and the places of the pairs of each part."""
+    """The component and the content key of every pair, and the places of the pairs of each part.
+
+    `kept` says how much of an earlier split is here; empty where none is kept.
+    """
 
     components: list[str]
     item_keys: list[str]
     parts: Parts
+    kept: str
 
 
 def read_columns(pairs: RowFile[PreferencePair], prompts: list[Prompt]) -> tuple[PairColumns, PairTexts]:
@@ -57,7 +61,9 @@ def split_pairs(pair_ids: Sequence[str], texts: PairTexts, params: Params) -> Sp
     )
     keys = texts.item_keys
     components = name_components(keys, label_components(texts, links), salt=params.split.salt)
-    earlier = match_earlier(read_kept(params.split.keep), keys, pair_ids)
+    rows = read_kept(params.split.keep)
+    kept = describe_kept(rows, keys, pair_ids) if rows else ""
+    earlier = match_earlier(rows, keys, pair_ids)
     wanted = params.split
     try:
         parts = choose_parts(
@@ -79,7 +85,7 @@ def split_pairs(pair_ids: Sequence[str], texts: PairTexts, params: Params) -> Sp
             f"{paths.VALIDATED_PAIRS}: {len(keys)} pairs, of which `split.n_holdout` {wanted.n_holdout} and "
             f"`split.n_selection` {wanted.n_selection} leave nothing to train on; lower them, or add pairs"
         ) from error
-    return Split(components, keys, parts)
+    return Split(components, keys, parts, kept)
 
 
 def run_lengths(params: Params) -> RunLengths:
