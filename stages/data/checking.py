@@ -8,7 +8,7 @@ import numpy as np
 
 from stages.data.audits import AuditLimits
 from stages.data.forms.columns import Columns
-from stages.data.forms.rows import RawRow
+from stages.data.forms.rows import VOTE_SOURCES, RawRow, as_name, excerpt
 from stages.data.forms.tables import open_pairs
 from stages.data.page import (
     draw_length_differences,
@@ -33,6 +33,7 @@ from stages.pages.html import Link, render_page
 from stages.run.params import Params
 
 N_NAMED = 5
+FIRST = VOTE_SOURCES[0]  # a vote that the file of the pairs has
 
 
 class ValidatedPairs(NamedTuple):
@@ -42,6 +43,7 @@ class ValidatedPairs(NamedTuple):
     checked: CheckedPairs
     results: list[RuleResult]
     rows: Iterable[RawRow]
+    votes_remarks: Sequence[str] = ()
 
     @property
     def is_fit(self) -> bool:
@@ -51,7 +53,7 @@ class ValidatedPairs(NamedTuple):
     @property
     def remarks(self) -> list[str]:
         """What stands out and breaks no rule."""
-        return [*self.columns.remarks, *self.checked.audit.remarks]
+        return [*self.columns.remarks, *self.votes_remarks, *self.checked.audit.remarks]
 
 
 class LabelFindings(NamedTuple):
@@ -91,10 +93,12 @@ def validate_pairs(
         checked = check_pairs(table.rows, table.columns, settings)
         return ValidatedPairs(table.columns, checked, judge(checked.rows, settings), table.rows)
     further = open_pairs(votes, {})
+    left_out = remark_on_sources(votes, further.rows)
     rows = PairsAndVotes(table.rows, further.rows, table.columns, further.columns)
     checked = check_pairs(rows, table.columns, settings)
     refuse_strangers(path, votes, checked)
-    return ValidatedPairs(table.columns, checked, judge(checked.rows, settings), rows)
+    remarks = [f"Further votes: {remark}" for remark in (*further.columns.remarks, *left_out)]
+    return ValidatedPairs(table.columns, checked, judge(checked.rows, settings), rows, remarks)
 
 
 class PairsAndVotes:
@@ -112,8 +116,31 @@ class PairsAndVotes:
         """Every row, from the first."""
         yield from self._pairs
         for row in self._votes:
-            if row.fields is None or row.fields.get("source") != "first":
+            if row.fields is None or as_name(row.fields.get("source")) != FIRST:
                 yield row._replace(line=-row.line, form=self._forms[1])
+
+
+def remark_on_sources(votes: Path, rows: Iterable[RawRow]) -> list[str]:
+    """How many first votes are left out; InputError where that is all, or for a source that is none."""
+    n_rows, n_first, odd = 0, 0, list[str]()
+    for row in rows:
+        source = as_name((row.fields or {}).get("source"))
+        n_rows, n_first = n_rows + 1, n_first + (source == FIRST)
+        if source is not None and source not in VOTE_SOURCES:
+            odd.append(f"line {row.line}: {excerpt(source)}")
+    if odd:
+        raise InputError(
+            f"{votes}: {len(odd)} votes have a source that is none ({', '.join(odd[:N_NAMED])}"
+            f"{', ...' if odd[N_NAMED:] else ''}); write {', '.join(VOTE_SOURCES)}, or nothing"
+        )
+    if n_first == n_rows:
+        raise InputError(
+            f"{votes}: every vote has the source {FIRST}, so the file of the pairs has them all and none is "
+            "further; leave the source of further votes empty, or set `data.votes: null`"
+        )
+    return (
+        [f"{n_first} of {n_rows} rows have the source {FIRST} and are not counted again."] if n_first else []
+    )
 
 
 def refuse_strangers(path: Path, votes: Path, checked: CheckedPairs) -> None:

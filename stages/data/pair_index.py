@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.data.components import PairTexts
+from stages.data.forms.rows import VOTE_SOURCES
 from stages.data.texts import TextTable, normalise, text_key
 from stages.files.pairs import PreferencePair
 from stages.files.sentences import sentence_ends
@@ -24,6 +25,11 @@ def day_number(text: str | None) -> int:
         return datetime.fromisoformat(text).toordinal()
     except ValueError:
         return UNKNOWN
+
+
+def say_line(line: int) -> str:
+    """A line of the file of pairs, or (below 0) of the file of further votes, as a message names it."""
+    return f"line {line}" if line > 0 else f"line {-line} of the further votes"
 
 
 FEATURES = (
@@ -51,7 +57,8 @@ def compare_texts(chosen: str, rejected: str) -> list[float]:
 
 
 SHOWN = {None: 0, "left": 1, "right": 2}
-SOURCES = {None: 0, "first": 0, "control": 1, "suspect": 2}  # of a vote; any other word is a first vote, too
+# Of a vote; a row of the pairs may come from elsewhere, and is a first vote, too.
+SOURCES = {None: 0} | {name: number for number, name in enumerate(VOTE_SOURCES)}
 
 
 class Names:

@@ -11,18 +11,13 @@ from scipy.sparse.csgraph import connected_components
 
 from stages.data.forms.rows import Finding
 from stages.data.near_duplicates import N_WORDS_PER_RUN, NearDuplicate, jaccard
-from stages.data.pair_index import UNKNOWN, PairIndex, first_alike
+from stages.data.pair_index import UNKNOWN, PairIndex, first_alike, say_line
 from stages.data.texts import normalise, run_hashes
 from stages.data.votes import Counted, JudgedRows, count_votes, judged_rows
 from stages.files.numbers import percent
 
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-
-
-def say_line(line: int) -> str:
-    """A line of the file of pairs, or (below 0) of the file of further votes, as a message names it."""
-    return f"line {line}" if line > 0 else f"line {-line} of the further votes"
 
 
 class Contradictions(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from stages.data.forms.rows import Finding, RawRow, read_prompt
 from stages.data.near_duplicates import find_near_duplicates
-from stages.data.pair_index import PairIndex
+from stages.data.pair_index import PairIndex, say_line
 from stages.data.shared_runs import RunLengths, find_shared_runs
 from stages.data.texts import TextTable, normalise, text_key
 from stages.data.validation import CheckedRows, Settings, collect_findings
@@ -59,10 +59,14 @@ def _place_in_pairs(prompt: str, index: PairIndex, ties: Mapping[int, int]) -> s
     """The pair that has this very text, "" where none has; `ties` has the line of each undecided prompt."""
     text, line = index.texts.find(prompt), ties.get(text_key(normalise(prompt)))
     if text is None:
-        return "" if line is None else f"line {line} of the pairs, a tie"
+        return "" if line is None else f"{_of_pairs(line)}, a tie"
     texts = index.pair_texts
     entry = int(((texts.prompts == text) | (texts.chosen == text) | (texts.rejected == text)).argmax())
-    return f"pair {index.ids.all[index.column('id')[entry]]}, line {index.column('line')[entry]} of the pairs"
+    return f"pair {index.ids.all[index.column('id')[entry]]}, {_of_pairs(index.column('line')[entry])}"
+
+
+def _of_pairs(line: int) -> str:
+    return say_line(line) + (" of the pairs" if line > 0 else "")
 
 
 def _stale(prompts: dict[int, str], index: PairIndex, lengths: RunLengths) -> list[tuple[int, Finding]]:
@@ -73,9 +77,7 @@ def _stale(prompts: dict[int, str], index: PairIndex, lengths: RunLengths) -> li
     for place, (text, words) in shared.items():
         holds = (texts.prompts == text) | (texts.chosen == text) | (texts.rejected == text)
         line = index.column("line")[int(holds.argmax())]
-        found.append(
-            (rows[place], Finding("prompts_are_fresh", f"line {line} of the pairs holds {words!r} too"))
-        )
+        found.append((rows[place], Finding("prompts_are_fresh", f"{_of_pairs(line)} holds {words!r} too")))
     return found
 
 

@@ -10,7 +10,7 @@ from stages.data.audits import Audit, AuditLimits, audit_pairs
 from stages.data.components import LargestComponent, describe_largest, label_components, link_texts
 from stages.data.forms.columns import Columns
 from stages.data.forms.rows import Finding, RawRow, Reading, read_pair
-from stages.data.pair_index import PairIndex
+from stages.data.pair_index import PairIndex, say_line
 from stages.data.pair_rules import Compared, compare_rows
 from stages.data.rules import RULES, About, RuleSetting
 from stages.data.shared_runs import RunLengths
@@ -198,9 +198,9 @@ def _remark_on_texts(
 ) -> Iterator[str]:
     """What concerns the comparison of texts with each other."""
     if largest.n_pairs > max(2, MAX_SHARE_OF_COMPONENT * largest.n_all):
-        first, last = (index.column("line")[entry] for entry in largest.examples)
+        first, last = (say_line(index.column("line")[entry]) for entry in largest.examples)
         yield (
-            f"One component is very large: {largest.in_words} (such as lines {first} and {last}). Pairs that "
+            f"One component is very large: {largest.in_words} (such as {first} and {last}). Pairs that "
             "are tied stay on one side of the split. Where it is boilerplate, see split.join_shared_words."
         )
     if n := numbers["n_pairs_with_leading_space"]:

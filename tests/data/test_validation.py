@@ -175,7 +175,7 @@ def test_a_component_of_all_pairs_is_remarked_on_with_its_cause():
         [make_raw(number, prompt="Write about the same thing.") for number in range(60)]
     ).audit.remarks
     assert any(
-        "One component is very large: all 60 pairs share one prompt (such as lines 1 and 60)" in one
+        "One component is very large: all 60 pairs share one prompt (such as line 1 and line 60)" in one
         for one in remarks
     )
 

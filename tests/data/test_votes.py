@@ -6,6 +6,7 @@ import pytest
 
 from stages.data.checking import kept_pairs, validate_pairs
 from stages.data.great_expectations import confirm_results, derive_frame
+from stages.errors import InputError
 from tests.support.pair_factory import (
     check_raw,
     make_raw,
@@ -154,3 +155,45 @@ def test_texts_that_differ_in_signs_only_are_judged_by_their_signs(order):
     rows = [make_raw(1, chosen=texts[0], rejected=texts[1], editor="ann", pair_id="x")]
     rows += [make_raw(1, chosen=texts[1], rejected=texts[0], editor="ben", pair_id="y")]
     assert counts(check_raw(rows)) == (0, 0, 0, 2)
+
+
+def with_votes(tmp_path, *votes):
+    pairs = write_rows(tmp_path / "pairs.jsonl", [judged(number, "ann") for number in range(4)])
+    return validate_pairs(pairs, {}, make_settings(), None, write_rows(tmp_path / "votes.jsonl", votes))
+
+
+def test_columns_of_the_votes_that_nobody_reads_are_said(tmp_path):
+    vote = judged(1, None, edtor="ben", weight=2)
+    del vote["editor"]
+    remarks = with_votes(tmp_path, vote).remarks
+    assert "Further votes: Column 'edtor' is not read; did you mean editor?" in remarks
+    assert "Further votes: Column 'weight' is not read." in remarks
+
+
+def test_first_votes_of_the_votes_file_are_counted_aloud(tmp_path):
+    first, further = judged(1, "ann", source="first "), judged(1, "ben", source="control")
+    pairs = with_votes(tmp_path, first, further)
+    assert pairs.checked.rows.n_rows == 5
+    assert "Further votes: 1 of 2 rows have the source first and are not counted again." in pairs.remarks
+    with pytest.raises(InputError, match="every vote has the source first"):
+        with_votes(tmp_path, first)
+
+
+@pytest.mark.parametrize("source", ["Suspect", "First", "contorl", "study/s1"])
+def test_a_vote_of_an_unknown_source_is_refused_with_its_line(tmp_path, source):
+    with pytest.raises(InputError, match=f"1 votes have a source that is none .line 2: '{source}'"):
+        with_votes(tmp_path, judged(1, "ben"), judged(2, "ben", source=source))
+
+
+def test_a_pair_may_come_from_anywhere_but_not_from_a_misspelled_vote():
+    checked = check_raw([judged(1, "ann", source="study/s1"), judged(2, "ann", source="Suspect")])
+    (found,) = violations_of(checked, "fields_have_their_type")
+    assert (found.line, found.found) == (2, "source is str 'Suspect', suspect was expected")
+
+
+def test_lines_of_the_votes_are_named_as_such(tmp_path):
+    prompt = "Write about everything there is to write about in this one long call."
+    pairs = write_rows(tmp_path / "p.jsonl", [judged(number, "ann", prompt=prompt) for number in range(9)])
+    votes = write_rows(tmp_path / "v.jsonl", [judged(8, "ben", prompt=prompt)])
+    said = " ".join(validate_pairs(pairs, {}, make_settings(), None, votes).remarks)
+    assert "(such as line 1 and line 1 of the further votes)" in said

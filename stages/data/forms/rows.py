@@ -14,6 +14,7 @@ from stages.files.pairs import PreferencePair, Prompt, Shown
 
 TEXTS = ("prompt", "chosen", "rejected")
 NAMES = ("pair_id", "editor", "group_id", "section", "reviewed_at", "source")
+VOTE_SOURCES = ("first", "control", "suspect")  # of a row in a file of further votes
 EXCERPT = 60
 MAX_EXACT = 2**53  # from here on a float has lost digits
 # The transcripts of Anthropic's hh-rlhf and its like: the prompt stands inside each completion.
@@ -210,6 +211,9 @@ def _wrong_types(fields: Mapping[str, Any]) -> Iterator[str]:
             yield wrong(name, "one text or whole number")
     if not is_blank(fields.get("chosen_shown")) and _as_side(fields["chosen_shown"]) is None:
         yield wrong("chosen_shown", "left or right")
+    source = as_name(fields.get("source"))
+    if source and source not in VOTE_SOURCES and source.casefold() in VOTE_SOURCES:
+        yield wrong("source", source.casefold())
     if _as_flag(fields.get("synthetic")) is None:
         yield wrong("synthetic", "true or false")
     sides = [fields.get(name) for name in ("chosen", "rejected")]
