@@ -19,6 +19,7 @@ from stages.files.json_text import parse_json
 
 MAX_LINE_BYTES = 16 * 2**20
 MAX_COLUMNS = 500
+MAX_NAME = 200  # a longer cell is no name of a column
 N_ROWS_ABOVE_HEADER = 10
 DELIMITERS = ",;\t|"
 NOT_UTF8 = re.compile("[\udc80-\udcff]+")  # what surrogateescape makes of bytes that are no UTF-8
@@ -121,6 +122,7 @@ def rows_of_cells(
             said = excerpt(" ".join(map(str, cells)).strip())
             remarks.append(f"Line {line} stands above the header and is not read: {said}.")
     header: list[str] = []
+    names = set[str]()
     n_blank, again = 0, list[int]()
     for line, cells in itertools.chain(top[place:], records):
         if isinstance(cells, str):
@@ -129,14 +131,13 @@ def rows_of_cells(
             n_blank += bool(cells)
         elif not header:
             header = _check_header(path, line, cells)
+            names = {*known, *_name_columns(header)}
+        elif not _is_header(cells, names):
+            yield _row_of_cells(line, header, cells)
         elif _name_columns(cells) == _name_columns(header):
             again.append(line)
-        elif _is_other_header(cells, {*known, *_name_columns(header)}):
-            yield RawRow(
-                line, None, "names columns in another order; what is below belongs into a file of its own"
-            )
         else:
-            yield _row_of_cells(line, header, cells)
+            yield RawRow(line, None, "names other columns; what is below belongs into a file of its own")
     if again:
         more = f" So do {len(again) - 1} others." if again[1:] else ""
         remarks.append(f"Line {again[0]} repeats the header and is not read.{more}")
@@ -157,9 +158,13 @@ def _name_columns(cells: Sequence[Any]) -> list[str]:
     return names
 
 
-def _is_other_header(cells: list[Any], known: Collection[str]) -> bool:
-    filled = [name for name in _name_columns(cells) if name]
-    return len(filled) > 1 and set(filled) <= set(known)
+def _is_header(cells: list[Any], names: Collection[str]) -> bool:
+    """Is every filled cell the name of a column? Most rows are told by their first cell."""
+    return all(
+        len(cell) <= MAX_NAME and column_key(cell.lstrip("\ufeff").strip('"')) in names
+        for cell in map(str, cells)
+        if cell.strip()
+    )
 
 
 def _is_filled(cells: Any) -> bool:
