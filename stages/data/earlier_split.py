@@ -100,9 +100,11 @@ def describe_kept(rows: Sequence[EarlierRow], item_keys: Sequence[str], pair_ids
         )
     n_kept, n_here = (sum(row.part == "holdout" for row in some) for some in (rows, found))
     edited = f", {len(by_id)} of them by their id alone" if by_id else ""
+    known = {row.item for row in rows} | {row.pair_id for row in rows}
+    n_new = sum(known.isdisjoint(pair) for pair in zip(item_keys, pair_ids, strict=True))
     return (
         f"split.keep: {len(found)} of {len(rows)} kept pairs found{edited}; {n_here} of {n_kept} that were "
-        "held out"
+        f"held out; {n_new} pairs are new"
     )
 
 

@@ -49,8 +49,11 @@ def test_a_whole_split_is_read() -> None:
 
 def test_how_many_kept_pairs_are_here_is_said() -> None:
     keys, names = [one.item for one in ROWS], [one.pair_id for one in ROWS]
-    assert describe_kept(ROWS, keys, names).endswith("4 of 4 kept pairs found; 2 of 2 that were held out")
+    assert describe_kept(ROWS, keys, names).endswith(
+        "4 of 4 kept pairs found; 2 of 2 that were held out; 0 pairs are new"
+    )
     assert "3 of 4 kept pairs found; 1 of 2" in describe_kept(ROWS, keys[:3], names[:3])
+    assert describe_kept(ROWS[2:], keys, names).endswith("; 2 pairs are new")  # as of a file that was cut
     edited = describe_kept(ROWS, [*keys[:3], "edited"], names)
     assert "4 of 4 kept pairs found, 1 of them by their id alone; 2 of 2" in edited
 
