@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import bdtrc
 
-from stages.decision.wording import plural
 from stages.files.pairs import PreferencePair
 
 CHANCE = 0.5
@@ -58,8 +57,8 @@ def tell_ceiling(agreement: Mapping[str, Any], n_votes: Mapping[int, int]) -> di
     if not isinstance(share, float) or not sum(n_votes.values()):
         return {"status": "unknown", "reason": "no two editors judged the same texts"}
     if not isinstance(low, float) or not isinstance(high, float):
-        pairs = plural(agreement["n_items"], "pair")
-        reason = f"the {pairs} that two editors judged come from too few separate groups for a range"
+        n = agreement["n_items"]
+        reason = f"the pairs that two editors judged ({n}) come from too few separate groups for a range"
         return {"status": "unknown", "reason": reason}
     if share < CHANCE:
         return {"status": "unknown", "reason": "the editors do not agree: less often than two coins would"}

@@ -53,7 +53,7 @@ def test_below_one_half_and_without_labels_there_is_none():
         ({"n_items": 0}, "no two editors judged the same texts"),
         (
             {"n_items": 6, "decided_share": 0.8},
-            "the 6 pairs that two editors judged come from too few separate groups for a range",
+            "the pairs that two editors judged (6) come from too few separate groups for a range",
         ),
         ({"n_items": 90, "decided_share": 0.4, "decided_low": 0.3, "decided_high": 0.5}, "do not agree"),
     ],
