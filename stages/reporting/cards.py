@@ -24,7 +24,7 @@ TESTS: dict[GateName, str] = {
 }
 QUESTIONS: dict[GateName, str] = {
     "winrate": "Do our editors like its texts better, not knowing which model wrote them?",
-    "accuracy": "Of two texts it has never seen, does it favour the one our editors chose?",
+    "accuracy": "Of two texts it has never seen, did it move towards the one our editors chose?",
     "capability": "Did it forget things that the starting model knows?",
 }
 NOT_MEASURED = "Not measured yet."

@@ -132,7 +132,9 @@ def headline(comparison: Comparison) -> str:
     lead = f"{points(-found.value)} points (95 % {points(-found.high)} to {points(-found.low)})"
     apart = best.spread and scored[1].spread and best.spread.low > scored[1].spread.high
     if found.high < 0 and apart:
-        return f"{first} is ahead of {second} by selection accuracy: {lead}."
+        alone = min(len(best.runs), len(scored[1].runs)) == 1
+        luck = " One of them has a single run: the luck of its seed is in no range." if alone else ""
+        return f"{first} is ahead of {second} by selection accuracy: {lead}.{luck}"
     return f"Nothing is clearly ahead: {first} ranks first, but {lead} over {second} can be chance."
 
 

@@ -177,7 +177,8 @@ def headline_of(shares: dict[str, float | None], high: float = -0.01) -> str:
 
 def test_the_first_line_says_whether_anything_is_ahead():
     assert headline_of({"a": 0.7, "b": 0.6}) == (
-        "a is ahead of b by selection accuracy: +5.0 points (95 % +1.0 to +10.0)."
+        "a is ahead of b by selection accuracy: +5.0 points (95 % +1.0 to +10.0). One of them has a single run: the luck of "
+        "its seed is in no range."
     )
     assert headline_of({"a": 0.7, "b": 0.6}, high=0.02).startswith(
         "Nothing is clearly ahead: a ranks first, but +5.0"
