@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stages.data.checking import LabelFindings
 from stages.data.pair_index import SOURCES, UNKNOWN
 from stages.data.votes import Judged, Votes
+from stages.files.numbers import percent
 from stages.measures.alpha import ordinal_alpha
 from stages.measures.ceiling import tell_ceiling
 
@@ -66,7 +67,7 @@ def find_in_labels(judged: Judged, agreement_above: float) -> LabelFindings:
     share = numbers["agreement"].get("share")
     if isinstance(share, float) and share < agreement_above:
         remarks = [
-            f"Editors who judged the same texts agree in {share * 100:.0f} % of cases.{_most(numbers)}"
+            f"Editors who judged the same texts agree in {percent(share, places=0)} of cases.{_most(numbers)}"
         ]
     return LabelFindings(numbers, list(agreement_table(judged)), remarks)
 
@@ -76,7 +77,7 @@ def _most(numbers: Mapping[str, Numbers]) -> str:
     highest = numbers["ceiling"].get("highest")
     if not isinstance(highest, float):
         return " How far a model can follow them is unknown."
-    return f" Even a perfect reader would match at most {highest * 100:.0f} % of the labels."
+    return f" Even a perfect reader would match at most {percent(highest, places=0)} of the labels."
 
 
 def describe_labels(judged: Judged) -> dict[str, Numbers]:

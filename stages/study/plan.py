@@ -1,8 +1,10 @@
 """What a planned study can and cannot show, before anyone judges."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
+from stages.files.numbers import percent
 from stages.files.record import Record
 from stages.study.prereg import Z_ONE_LOOK, Z_TWO_LOOKS, Prereg
 from stages.study.simulation import Rates, Truth, simulate_points, verdict_rates
@@ -10,6 +12,7 @@ from stages.study.simulation import Rates, Truth, simulate_points, verdict_rates
 TRUE_RATES = (0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 N_PROMPTS_TRIED = (50, 75, 100, 150, 200, 300, 400, 600, 800, 1200, 1600)
 POWER_WANTED = 0.8
+whole = partial(percent, places=0)
 
 
 class Assumptions(Record):
@@ -115,27 +118,22 @@ def _is_possible(win_rate: float, tie_rate: float) -> bool:
 
 def format_plan(plan: Plan) -> str:
     """The plan as a table for a terminal, and in words."""
-    names = (f"{'> ' + percent(plan.min_share):>7}", f"{'fail':>7}", f"{'inconclusive':>12}", f"{'pass':>7}",
+    names = (f"{'> ' + whole(plan.min_share):>7}", f"{'fail':>7}", f"{'inconclusive':>12}", f"{'pass':>7}",
              f"{'confirmed':>9}", "range, points")  # fmt: skip
     lines = [
-        f"{percent(line.win_rate):>9}  {percent(line.literal, 1):>7}  {percent(line.failed, 1):>7}  "
-        f"{percent(line.inconclusive, 1):>12}  {percent(line.passed, 1):>7}  "
-        f"{percent(line.confirmed, 1):>9}  {100 * line.width:>13.0f}"
+        f"{whole(line.win_rate):>9}  {percent(line.literal):>7}  {percent(line.failed):>7}  "
+        f"{percent(line.inconclusive):>12}  {percent(line.passed):>7}  "
+        f"{percent(line.confirmed):>9}  {100 * line.width:>13.0f}"
         for line in plan.lines
     ]
     return "\n".join([*_title(plan), "", "  ".join(["true rate", *names]), *lines, "", *_words(plan)])
-
-
-def percent(share: float, places: int = 0) -> str:
-    """A share of 1 as `68 %`."""
-    return f"{share * 100:.{places}f} %"
 
 
 def _title(plan: Plan) -> Iterator[str]:
     assumed = plan.assumptions
     a_look = " a look" if plan.n_looks == 2 else ""
     yield (
-        f"{plan.n_prompts} prompts{a_look} x {plan.n_editors} editors, {percent(assumed.tie_rate)} ties, "
+        f"{plan.n_prompts} prompts{a_look} x {plan.n_editors} editors, {whole(assumed.tie_rate)} ties, "
         f"agreement {assumed.agreement:.2f} ({assumed.n_simulations:,} simulated studies a line)"
     )
     if plan.n_looks == 2:
@@ -147,12 +145,12 @@ def _words(plan: Plan) -> Iterator[str]:
     above = [line for line in plan.lines if line.win_rate > plan.min_share]
     if below and above:
         yield (
-            f"The bare rule '> {percent(plan.min_share)} observed' lets {percent(below[-1].literal)} of "
-            f"models through whose true rate is {percent(below[-1].win_rate)}, and stops "
-            f"{percent(1 - above[0].literal)} whose true rate is {percent(above[0].win_rate)}."
+            f"The bare rule '> {whole(plan.min_share)} observed' lets {whole(below[-1].literal)} of "
+            f"models through whose true rate is {whole(below[-1].win_rate)}, and stops "
+            f"{whole(1 - above[0].literal)} whose true rate is {whole(above[0].win_rate)}."
         )
     a_look = " a look" if plan.n_looks == 2 else ""
     for row in plan.settling:
         needed = f"{row.n_prompts}" if row.n_prompts else f"more than {N_PROMPTS_TRIED[-1]}"
-        yield f"To confirm a true rate of {percent(row.win_rate)} 8 times in 10: {needed} prompts{a_look}."
+        yield f"To confirm a true rate of {whole(row.win_rate)} 8 times in 10: {needed} prompts{a_look}."
     yield f"Each editor judges {plan.n_screens} screens{a_look}, about {plan.hours_per_editor:.1f} hours."
