@@ -120,6 +120,8 @@ class WinrateEvidence(WinrateStatus):
     z: Positive | None = None
     look: Count | None = None  # which of so many looks this is
     looks: Count | None = None
+    min_share: Share | None = None  # the lines that the study was registered with, before anyone judged
+    chance: Share | None = None
     remarks: str | None = None  # what the study says about its own soundness; changes no state
 
     @model_validator(mode="after")

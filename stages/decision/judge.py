@@ -4,7 +4,7 @@ The literal rules of the brief are compared as whole numbers against exact fract
 intervals say is in findings.py.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from stages.decision.data_facts import DataFacts
@@ -25,7 +25,7 @@ from stages.decision.findings import (
     find_share,
     name_floor,
 )
-from stages.decision.wording import count
+from stages.decision.wording import count, in_hundred
 from stages.files.json_text import as_written
 
 LiteralMet = Literal["met", "not met", "not measured"]
@@ -109,6 +109,7 @@ def judge_winrate(
     if not isinstance(evidence, WinrateEvidence):
         state: State = "invalid" if invalid else "pending"
         return unmeasured(state, *(invalid or pending), *said)
+    invalid += moved_lines(evidence, limits)
     is_met = 2 * evidence.wins + evidence.ties > limits.min_share * 2 * evidence.n
     finding = find_share(
         is_met,
@@ -121,6 +122,19 @@ def judge_winrate(
     if evidence.remarks:
         reasons = (*reasons, evidence.remarks)
     return Verdict(state, _literal(is_met), reasons, evidence.value, evidence.low, evidence.high, evidence.n)
+
+
+def moved_lines(evidence: WinrateEvidence, limits: ShareLimits) -> Iterator[str]:
+    """The lines that were drawn anew after the study was registered: a result must not choose its own."""
+    lines = (("target", evidence.min_share, limits.min_share), ("chance", evidence.chance, limits.chance))
+    for name, registered, now in lines:
+        sealed = now if registered is None else as_written(registered)
+        if sealed != now:
+            then, today = in_hundred(sealed, apart_from=now), in_hundred(now, apart_from=sealed)
+            yield (
+                f"The blind study was registered with a {name} of {then} in 100, and limits.winrate has "
+                f"{today}; put the registered one back."
+            )
 
 
 def judge_capability(

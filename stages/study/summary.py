@@ -81,6 +81,7 @@ def summarise_study(study: Study, files: StudyFiles, *, section: Literal["winrat
     )
     tables = make_tables(unblinded, outcomes, lengths, looks, prereg, is_rehearsal=section == "rehearsal")
     metrics |= {"look": len(looks), "looks": prereg.looks, "z": z}
+    metrics |= {"min_share": prereg.min_share, "chance": prereg.chance}  # what the gate was registered with
     editors = {row[0]: {"value": row[1], "low": row[2], "high": row[3]} for row in tables.editors}
     said = remarks(secondary, prereg.soundness)
     metrics |= {"remarks": " ".join(said)} if said else {}  # no empty text: DVC shows what is there

@@ -445,6 +445,18 @@ def test_a_drop_that_contradicts_itself_is_invalid(changed):
     assert capability(evidence).state == "invalid"
 
 
+@pytest.mark.parametrize(
+    ("key", "words"), [("min_share", "a target of 51 in 100"), ("chance", "a chance of 51 in 100")]
+)
+def test_a_line_that_moved_after_the_study_was_registered_makes_its_result_unusable(key, words):
+    same = make_winrate(min_share=0.6, chance=0.5)
+    assert winrate(same) == winrate(make_winrate())
+    verdict = winrate(same.model_copy(update={key: 0.51}))
+    assert verdict.state == "invalid"
+    assert words in verdict.reasons[0]
+    assert "put the registered one back" in verdict.reasons[0]
+
+
 def test_pairs_of_one_group_have_no_range_and_settle_nothing():
     section = accuracy_section(290, 300, n_components=1)
     without = {key: value for key, value in section.items() if key not in ("low", "high")}
