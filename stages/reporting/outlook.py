@@ -36,16 +36,15 @@ def look_ahead(measures: Measures, limits: Limits, period: ReviewPeriod | None) 
     """What would settle the two gates that compare a share to a line, in four of five cases."""
     winrate, accuracy = measures.winrate, measures.accuracy
     n_pairs = pairs_to_settle(accuracy, float(limits.accuracy.min_share), float(limits.accuracy.chance))
+    target, chance = float(limits.winrate.min_share), float(limits.winrate.chance)
     would_fail: set[GateName] = set()
     if winrate and winrate.value <= limits.winrate.min_share:
         would_fail.add("winrate")
     if accuracy and accuracy.k <= limits.accuracy.min_share * accuracy.n:
         would_fail.add("accuracy")
     return Outlook(
-        n_tasks_to_settle=tasks_to_settle(
-            winrate, float(limits.winrate.min_share), float(limits.winrate.chance)
-        ),
-        n_tasks_to_confirm=tasks_for(winrate, size_to_confirm(winrate, float(limits.winrate.min_share))),
+        n_tasks_to_settle=tasks_to_settle(winrate, target, chance),
+        n_tasks_to_confirm=tasks_to_confirm(winrate, target),
         n_pairs_to_settle=n_pairs,
         n_weeks_for_pairs=weeks_at_pace(n_pairs, period),
         would_fail=would_fail,
@@ -57,33 +56,35 @@ def tasks_to_settle(winrate: WinrateEvidence | None, target: float, chance: floa
     """Tasks after which a share above the target excludes chance, and one below excludes the target."""
     if winrate is None:
         return None
-    return tasks_for(winrate, size_to_settle(winrate.value, target, chance, z=winrate.z or Z_ONE_LOOK))
+    size = size_to_settle(winrate.value, target, chance, z=winrate.z or Z_ONE_LOOK)
+    return items_for(size, n=winrate.n_prompts, worth=winrate.n_star)
 
 
-def size_to_confirm(winrate: WinrateEvidence | None, target: float) -> float | None:
-    """The size at which the interval around this share excludes the target."""
-    return None if winrate is None else size_to_exclude(winrate.value, target, z=winrate.z or Z_ONE_LOOK)
-
-
-def tasks_for(winrate: WinrateEvidence | None, size: float | None) -> int | None:
-    """Tasks of this size; a task is worth what it was in this study. None of more than anybody plans."""
-    if winrate is None or size is None or not winrate.n_prompts or not winrate.n_star:
+def tasks_to_confirm(winrate: WinrateEvidence | None, target: float) -> int | None:
+    """Tasks after which the interval around this share excludes the target."""
+    if winrate is None:
         return None
-    return round_up(winrate.n_prompts * size / winrate.n_star) if size <= MOST * winrate.n_star else None
+    size = size_to_exclude(winrate.value, target, z=winrate.z or Z_ONE_LOOK)
+    return items_for(size, n=winrate.n_prompts, worth=winrate.n_star)
 
 
 def pairs_to_settle(accuracy: AccuracyEvidence | None, target: float, chance: float) -> int | None:
-    """Held-out pairs after which a share above the target excludes every bar, one below the target itself.
-
-    None of more than anybody collects.
-    """
-    if accuracy is None or not accuracy.n_eff:
+    """Held-out pairs after which a share above the target excludes every bar, one below the target itself."""
+    if accuracy is None:
         return None
     bar = max(chance, accuracy.longer_wins)
-    needed = size_to_settle(accuracy.k / accuracy.n, target, bar, z=Z_ONE_LOOK)
-    if needed is None or needed > MOST * accuracy.n_eff:
+    size = size_to_settle(accuracy.k / accuracy.n, target, bar, z=Z_ONE_LOOK)
+    return items_for(size, n=accuracy.n, worth=accuracy.n_eff)
+
+
+def items_for(size: float | None, *, n: int | None, worth: float | None) -> int | None:
+    """Tasks or pairs of this effective size; one is worth what it was among these `n`.
+
+    None where that is unknown, and of more than anybody plans.
+    """
+    if size is None or not n or not worth or size > MOST * worth:
         return None
-    return round_up(accuracy.n * needed / accuracy.n_eff)
+    return round_up(n * size / worth)
 
 
 def size_to_settle(share: float, target: float, bar: float, *, z: float) -> float | None:

@@ -179,7 +179,9 @@ def estimate_imported(rows: Sequence[ImportedRow]) -> dict[str, Any]:
     if problems:
         raise ValueError("\n  ".join([NOT_CROSSED, *problems[:5]]))
     if lengths := _lengths_that_differ(rows):
-        raise ValueError("\n  ".join(["a prompt's texts have one length each; correct it", *lengths[:5]]))
+        raise ValueError(
+            "\n  ".join(["a prompt's texts have one length each; correct it", *lengths[:N_ERRORS_SHOWN]])
+        )
     judgements = [_judgement(row) for row in rows]
     unblinded = Unblinded(judgements, [], {}, 0)
     outcomes = by_prompt(judgements, editors)

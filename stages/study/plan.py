@@ -57,6 +57,11 @@ class Plan(Record):
     n_screens: int
     hours_per_editor: float
 
+    @property
+    def a_look(self) -> str:
+        """What a number of one look is followed by, where there are two."""
+        return " a look" if self.n_looks == 2 else ""
+
 
 class Setting(NamedTuple):
     """A design with its assumptions; what a simulation needs besides the true rate."""
@@ -131,9 +136,8 @@ def format_plan(plan: Plan) -> str:
 
 def _title(plan: Plan) -> Iterator[str]:
     assumed = plan.assumptions
-    a_look = " a look" if plan.n_looks == 2 else ""
     yield (
-        f"{plan.n_prompts} prompts{a_look} x {plan.n_editors} editors, {whole(assumed.tie_rate)} ties, "
+        f"{plan.n_prompts} prompts{plan.a_look} x {plan.n_editors} editors, {whole(assumed.tie_rate)} ties, "
         f"agreement {assumed.agreement:.2f} ({assumed.n_simulations:,} simulated studies a line)"
     )
     if plan.n_looks == 2:
@@ -149,8 +153,8 @@ def _words(plan: Plan) -> Iterator[str]:
             f"models through whose true rate is {whole(below[-1].win_rate)}, and stops "
             f"{whole(1 - above[0].literal)} whose true rate is {whole(above[0].win_rate)}."
         )
-    a_look = " a look" if plan.n_looks == 2 else ""
     for row in plan.settling:
         needed = f"{row.n_prompts}" if row.n_prompts else f"more than {N_PROMPTS_TRIED[-1]}"
-        yield f"To confirm a true rate of {whole(row.win_rate)} 8 times in 10: {needed} prompts{a_look}."
-    yield f"Each editor judges {plan.n_screens} screens{a_look}, about {plan.hours_per_editor:.1f} hours."
+        yield f"To confirm a true rate of {whole(row.win_rate)} 8 times in 10: {needed} prompts{plan.a_look}."
+    screens = f"{plan.n_screens} screens{plan.a_look}"
+    yield f"Each editor judges {screens}, about {plan.hours_per_editor:.1f} hours."

@@ -9,6 +9,7 @@ from rich.text import Text
 from stages.decision.findings import SYMBOLS, State
 from stages.decision.verdicts import GATE_NAMES, StoredVerdict
 from stages.decision.wording import listed, times
+from stages.files.numbers import percent
 from stages.measures.intervals import Interval
 from stages.measures.paired import PairedDifference
 from stages.pages.terminal import Cell, print_table, print_text, show_state
@@ -349,11 +350,6 @@ def pairing_lines(pairing: Pairing) -> list[str]:
             f"{result.n_down:,}; McNemar exact p {result.p_mcnemar:.3g})"
         )
     return lines
-
-
-def percent(share: float) -> str:
-    """A share with one decimal."""
-    return f"{share * 100:.1f} %"
 
 
 def points(difference: float) -> str:

@@ -74,12 +74,11 @@ def draw_plot(plan: Plan) -> str:
         }
         for name, label, colour, dash in CURVES
     ]
-    a_look = " a look" if plan.n_looks == 2 else ""
     return render_page(
         "study/study_plan.svg.j2",
         width=WIDTH,
         height=HEIGHT,
-        title=f"What {plan.n_prompts} prompts{a_look} and {plan.n_editors} editors can show",
+        title=f"What {plan.n_prompts} prompts{plan.a_look} and {plan.n_editors} editors can show",
         curves=curves,
         xs=[(x(rate), f"{rate:.0%}") for rate in rates],
         ys=[(y(share), f"{share:.0%}") for share in (0, 0.25, 0.5, 0.75, 1)],
