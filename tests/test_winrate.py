@@ -1,15 +1,21 @@
 import csv
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from stages import winrate
 from stages.cli.study.reveal import reveal
+from stages.decision.evidence import WinrateEvidence
+from stages.decision.findings import ShareLimits
+from stages.decision.judge import judge_winrate
 from stages.files.io import read_json, sha256_file
 from stages.run import paths
 from stages.study.folder import KEY, TABLE, ballots_folder, study_folder
 from stages.study.opening import open_study
+from tests.support.decision_factory import WINRATE_LIMITS, make_facts
 from tests.support.study_factory import always, hand_in, make_world, prefers
 
 EDITORS = ("editor-1", "editor-2", "editor-3")
@@ -56,6 +62,19 @@ def test_without_a_study_it_is_pending_and_says_what_there_is_to_judge(world: st
     assert (metrics["n_ballots_expected"], metrics["n_ballots_received"]) == (3, 0)
     assert "value" not in metrics
     assert plot("editors.csv") == []
+
+
+def test_the_gate_is_told_the_lines_of_the_registration_and_not_todays(opened: str) -> None:
+    judge_all(opened, always("tie"))
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params["limits"]["winrate"]["min_share"] = 0.51
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    metrics = measure()
+    assert (metrics["min_share"], metrics["chance"]) == (0.6, 0.5)
+    evidence = WinrateEvidence.model_validate(metrics)
+    moved = ShareLimits(min_share=Fraction(51, 100), chance=Fraction(1, 2))
+    assert judge_winrate(evidence, make_facts(), limits=moved).state == "invalid"
+    assert judge_winrate(evidence, make_facts(), limits=WINRATE_LIMITS).state != "invalid"
 
 
 def test_a_study_of_other_items_is_not_used(opened: str) -> None:
